@@ -1,0 +1,132 @@
+"""A whole data set as one tensor, so that a batch is one indexing operation on the device."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Samples `x`, float32 (n, C, H, W) in [-1, 1] or points (n, D), and their labels `y`.
+
+    `y` is int64 (n,), or None where the data have no labels.
+    """
+
+    x: Tensor
+    y: Tensor | None
+
+
+# Tensors have no single truth value, so a generated __eq__ would raise: compare by identity.
+@dataclass(frozen=True, eq=False)
+class TensorData:
+    """A data set held as one tensor on one device.
+
+    `values` are images, uint8 (N, C, H, W) in 0..255, or points, float32 (N, D). `labels` are int64
+    (N,) or None, `classes` their names. `name` says what the data are and is printed beside every
+    number. Mixtures of Gaussians also carry their `modes` (K, D) and the `std` around each.
+
+    Raises TypeError for a wrong dtype and ValueError for a wrong shape, length or label.
+    """
+
+    values: Tensor
+    labels: Tensor | None = None
+    name: str = "unnamed data"
+    classes: tuple[str, ...] = ()
+    modes: Tensor | None = None
+    std: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_values(self.values)
+        if self.labels is not None:
+            _check_labels(self.labels, self.values, self.classes)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __repr__(self) -> str:
+        return f"TensorData({self.name!r}, shape={self.shape}, device={str(self.device)!r})"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample: (C, H, W) or (D,)."""
+        return tuple(self.values.shape[1:])
+
+    @property
+    def is_images(self) -> bool:
+        """True for images, False for points."""
+        return self.values.dtype == torch.uint8
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are, and where batches are drawn."""
+        return self.values.device
+
+    def to(self, device: torch.device | str) -> "TensorData":
+        """The same data on another device."""
+        moved = {
+            key: None if tensor is None else tensor.to(device)
+            for key, tensor in (
+                ("values", self.values),
+                ("labels", self.labels),
+                ("modes", self.modes),
+            )
+        }
+        return replace(self, **moved)
+
+    def batch(self, n: int, generator: torch.Generator | None = None) -> Batch:
+        """Draw `n` samples with replacement; a `generator` must be on the data's device."""
+        # With replacement there is no epoch to keep track of and no permutation to store.
+        index = torch.randint(len(self), (n,), device=self.device, generator=generator)
+        return Batch(self.floats(index), None if self.labels is None else self.labels[index])
+
+    def floats(self, index=slice(None)) -> Tensor:
+        """Samples as float32: a byte v becomes v / 127.5 - 1, in [-1, 1]; points stay unchanged."""
+        chosen = self.values[index]
+        return chosen.float().div_(127.5).sub_(1) if self.is_images else chosen
+
+    def subset(self, index) -> "TensorData":
+        """The samples at `index` (slice, list, index or mask tensor) as a data set of its own."""
+        values = self.values[index]
+        labels = None if self.labels is None else self.labels[index]
+        return replace(self, values=values, labels=labels, name=f"{len(values):,} of: {self.name}")
+
+
+def _check_values(values: Tensor) -> None:
+    if not isinstance(values, Tensor):
+        raise TypeError(f"values must be a torch tensor, not {type(values).__name__}.")
+    if values.dtype not in (torch.uint8, torch.float32):
+        raise TypeError(
+            f"values are {values.dtype}: give images as torch.uint8 in 0..255 and points as "
+            "torch.float32. Float images x in [-1, 1] become bytes by "
+            "((x + 1) * 127.5).round().to(torch.uint8)."
+        )
+    wanted = (4, "images (N, C, H, W)") if values.dtype == torch.uint8 else (2, "points (N, D)")
+    if values.dim() != wanted[0]:
+        raise ValueError(
+            f"values of dtype {values.dtype} must be {wanted[1]}, but their shape is "
+            f"{tuple(values.shape)}: add or remove dimensions with reshape."
+        )
+    if values.numel() == 0:
+        raise ValueError(f"values are empty, shape {tuple(values.shape)}: give one sample or more.")
+    if values.is_floating_point() and not values.isfinite().all():
+        raise ValueError("values contain NaN or infinity: remove these points first.")
+
+
+def _check_labels(labels: Tensor, values: Tensor, classes: tuple[str, ...]) -> None:
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
+        found = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise TypeError(f"labels must be a torch.int64 tensor, not {found}: use labels.long().")
+    if labels.shape != (len(values),):
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, but there are {len(values):,} samples: "
+            f"give one label each, shape ({len(values)},)."
+        )
+    if labels.device != values.device:
+        raise ValueError(
+            f"labels are on {labels.device} and values on {values.device}: put both on one device."
+        )
+    low, high = labels.min().item(), labels.max().item()
+    if low < 0 or (classes and high >= len(classes)):
+        allowed = f"0..{len(classes) - 1}" if classes else "0 and up"
+        raise ValueError(f"labels run from {low} to {high}, allowed are {allowed}.")
