@@ -34,6 +34,10 @@ for name in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy"):
     os.environ[name] = os.environ[name.upper()] = "http://127.0.0.1:9"
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1,::1"
 os.environ["PIP_NO_INDEX"] = "1"
+# Kernels start in the notebook's folder and import the package of this checkout.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [os.path.dirname(os.path.abspath(__file__)), os.environ.get("PYTHONPATH")])
+)
 if not IS_WORKER:
     os.environ["GAN_LESSONS_DATA"] = tempfile.mkdtemp(prefix="gan-lessons-tests-")
 

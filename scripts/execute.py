@@ -1,0 +1,232 @@
+"""Execute chapters from top to bottom and store them with their outputs.
+
+    python scripts/execute.py book/foundations/gan.ipynb [more.ipynb …] --budget cpu
+
+The original is replaced only if every cell ran and the outputs are fit to be committed: no error
+or warning, no path of this machine, alternative text for every image, at most 1.5 MB. The time
+it took goes to `gan_lessons/timings.json`, from where the first cell of the chapter reads it.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from set_address import address, chapter_name, set_first_cell, write_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMINGS = ROOT / "gan_lessons" / "timings.json"
+LIMIT = 1_500_000  # bytes of a notebook
+WIDGET = "application/vnd.jupyter.widget-view+json"
+RICH = {"text/html", "text/markdown", "image/png", "image/jpeg", "image/svg+xml", "text/latex"}
+PROGRESS = re.compile(r"^(.*\d+%\|.*|.*\d+\s*(it|s/it)\s*\[.*)?$")
+
+# Folders of people and machines, whoever's they are.
+FOLDERS = (
+    r"(?<![\w./-])(?:/(?:home|Users|root|tmp|private|mnt|media|var|opt|srv)/[\w.~-]+|[A-Z]:\\)"
+)
+DATA_URI = re.compile(r"data:[\w/+.-]+;base64,[A-Za-z0-9+/=\s]*")
+
+
+def execute(path: Path, budget: str) -> tuple[nbformat.NotebookNode, float]:
+    """A copy of the notebook with fresh outputs, and the seconds it took.
+
+    Raises CellExecutionError if a cell fails.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    set_first_cell(notebook, chapter_name(path), address())
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    environment = os.environ | {
+        "GAN_LESSONS_BUDGET": budget,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    }
+    environment.pop("MPLBACKEND", None)  # the kernel chooses its inline backend
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+    )
+    started = time.perf_counter()
+    client.execute(env=environment)
+    return notebook, time.perf_counter() - started
+
+
+def tidy(notebook: nbformat.NotebookNode, slug: str) -> None:
+    """Keep what a reader sees; drop what differs from run to run or needs a kernel."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "accelerator": "GPU",  # Colab then offers a machine that has one
+            "colab": {"gpuType": "T4", "provenance": []},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"{slug}-{index:03d}"
+        cell.metadata = nbformat.from_dict(
+            {key: cell.metadata[key] for key in ("tags", "mystnb") if key in cell.metadata}
+        )
+        if cell.cell_type == "code":
+            cell.outputs = _merged([o for o in map(_kept, cell.outputs) if o is not None])
+            _copy_alt(cell)
+        else:
+            cell.pop("attachments", None)
+
+
+def _kept(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
+    if output.output_type == "stream" and output.name == "stderr":
+        lines = re.split(r"[\r\n]+", output.text)
+        output.text = "\n".join(line for line in lines if not PROGRESS.match(line))
+        return output if output.text.strip() else None
+    if "data" in output and WIDGET in output.data:
+        del output.data[WIDGET]
+        if not RICH & set(output.data):
+            return None
+    if "metadata" in output:
+        output.metadata = nbformat.from_dict(
+            {key: value for key, value in output.metadata.items() if key in output.data}
+        )
+    return output
+
+
+def _merged(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Consecutive pieces of the same stream become one."""
+    result: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        last = result[-1] if result else None
+        if (
+            last is not None
+            and output.output_type == last.output_type == "stream"
+            and output.name == last.name
+        ):
+            last.text += output.text
+        else:
+            result.append(output)
+    return result
+
+
+def _copy_alt(cell: nbformat.NotebookNode) -> None:
+    """Jupyter Book takes alternative text from the cell; `figures.show` puts it at the output."""
+    texts = [alt for output in cell.outputs for alt in image_alts(output)]
+    cell.metadata.pop("mystnb", None)
+    if len(texts) == 1 and texts[0]:
+        cell.metadata["mystnb"] = nbformat.from_dict({"image": {"alt": texts[0]}})
+
+
+def image_alts(output: nbformat.NotebookNode) -> list[str]:
+    """The alternative text of each image in an output's bundle, "" where there is none."""
+    return [
+        output.get("metadata", {}).get(mime, {}).get("alt", "")
+        for mime in output.get("data", {})
+        if mime.startswith("image/")
+    ]
+
+
+def machine_paths(text: str) -> list[str]:
+    """Paths in a text that only one machine has: its folders, or anybody's home."""
+    text = DATA_URI.sub("", text)
+    own = {str(Path.home()), tempfile.gettempdir(), str(ROOT), sys.prefix} - {"/", ""}
+    own |= {os.path.realpath(folder) for folder in own}
+    pattern = "|".join([*(rf"{re.escape(folder)}(?![\w-])" for folder in sorted(own)), FOLDERS])
+    return re.findall(rf"(?:{pattern})[^\s\"'<>)]*", text)
+
+
+def problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """Why the notebook must not be committed as it is; empty if it may."""
+    found = []
+    size = len(nbformat.writes(notebook).encode())
+    if size > LIMIT:
+        found.append(f"it has {size / 1e6:.2f} MB; at most {LIMIT / 1e6} MB")
+    if "widgets" in notebook.metadata:
+        found.append("it has saved widget state")
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(codes, 1):
+        where = f"code cell {number} ({(cell.source.splitlines() or ['empty'])[0]!r})"
+        if cell.execution_count != number:
+            found.append(f"{where}: its count is {cell.execution_count}; not run top to bottom")
+        alts = []
+        for output in cell.outputs:
+            if output.output_type == "error":
+                found.append(f"{where}: {output.ename}: {output.evalue}")
+            if output.output_type == "stream" and output.name == "stderr":
+                found.append(f"{where}: on stderr: {output.text.strip()[:300]}")
+            data = output.get("data", {})
+            text = "\n".join(
+                [output.get("text", ""), *(str(v) for k, v in data.items() if k.startswith("text"))]
+            )
+            found += [f"{where}: path of a machine: {path}" for path in machine_paths(text)]
+            if re.search(r"\b\w*Warning:", text):
+                found.append(f"{where}: a warning in its output")
+            if re.search(r" at 0x[0-9a-f]{6,}", text):
+                found.append(f"{where}: an address in memory, other in each run, in its output")
+            if WIDGET in data:
+                found.append(f"{where}: a widget, which is empty without a kernel")
+            alts += image_alts(output)
+        if len(alts) > 1:
+            found.append(f"{where}: {len(alts)} images; one image for each cell")
+        found += [
+            f"{where}: alternative text of at least 20 characters is missing: use figures.show"
+            for alt in alts
+            if len(alt) < 20
+        ]
+    return found
+
+
+def record(chapter: str, budget: str, seconds: float) -> None:
+    """Store how long a chapter takes under a budget."""
+    timings = json.loads(TIMINGS.read_text(encoding="utf-8")) if TIMINGS.exists() else {}
+    timings.setdefault(chapter, {})[budget] = round(seconds)
+    _replace(TIMINGS, json.dumps(timings, indent=2, sort_keys=True) + "\n")
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    parser.add_argument("--budget", required=True, choices=("smoke", "cpu", "gpu"))
+    options = parser.parse_args(arguments)
+    failed = 0
+    for path in (path.resolve() for path in options.notebooks):
+        chapter = chapter_name(path)
+        print(f"{chapter}: executing, budget {options.budget} …", flush=True)
+        try:
+            notebook, seconds = execute(path, options.budget)
+        except CellExecutionError as error:
+            print(f"{chapter}: a cell failed; the file is as it was.\n{error}")
+            failed += 1
+            continue
+        tidy(notebook, path.stem.replace("_", "-"))
+        nbformat.validate(notebook)
+        found = problems(notebook)
+        if found:
+            print(f"{chapter}: not stored, the file is as it was:\n  " + "\n  ".join(found))
+            failed += 1
+            continue
+        fresh = path.with_name(f".{path.name}.new")
+        write_notebook(notebook, fresh)
+        fresh.replace(path)
+        record(chapter, options.budget, seconds)
+        print(f"{chapter}: {seconds:.0f} s, {path.stat().st_size / 1e6:.2f} MB")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
