@@ -1,0 +1,1 @@
+"""Foundations: GAN, DCGAN, CGAN."""
