@@ -1,0 +1,238 @@
+"""Pictures of the reader's own, from a folder or from any torchvision data set."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from gan_lessons.data.digits import check_size
+from gan_lessons.data.tensors import TensorData
+
+SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+
+
+def folder(
+    path: str | Path, size: int = 64, *, channels: int = 3, limit: int | None = None
+) -> TensorData:
+    """All pictures below `path` as (channels, size, size), sorted by path.
+
+    Each one is turned upright, put on white where it is transparent, cut to the square in its
+    middle and resized. `size` is 28..64, `channels` 3 (colour) or 1 (grey). With `limit`, at most
+    so many, taken evenly from the list. If every picture lies in a folder directly below `path`,
+    these folders' names are the classes; otherwise there are no labels. Hidden files and files
+    that are no pictures are left out; those that cannot be read are named and skipped.
+
+    Raises FileNotFoundError or NotADirectoryError for a wrong path, and ValueError for a wrong
+    option or if no picture is left.
+    """
+    check_size(size)
+    _check_channels(channels)
+    root = Path(path).expanduser().resolve()
+    if not root.exists():
+        raise FileNotFoundError(
+            f"There is no folder {str(path)!r}, seen from {str(Path.cwd())!r}: check the spelling, "
+            "or give the full path. In Colab, upload the pictures first (Files, on the left)."
+        )
+    if not root.is_dir():
+        raise NotADirectoryError(
+            f"{str(path)!r} is a file: give the folder with the pictures; unpack an archive first."
+        )
+    files = _spread(_picture_files(root), limit)
+
+    def load(file: Path) -> Tensor | None:
+        try:
+            with Image.open(file) as picture:
+                # JPEGs decode at a fraction of their size, which is several times faster.
+                picture.draft(None, (2 * size, 2 * size))
+                return _square(picture, size, channels)
+        except Exception:  # each format's decoder raises errors of its own on a broken file
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pictures = list(pool.map(load, files))
+    broken = [
+        f.relative_to(root).as_posix() for f, p in zip(files, pictures, strict=True) if p is None
+    ]
+    if len(broken) == len(files):
+        raise ValueError(
+            f"None of the {_count(len(files), 'picture')} in {str(path)!r} can be read: "
+            f"{_some(broken)}. Open them in an image viewer and save them again as PNG or JPEG."
+        )
+    if broken:
+        print(f"Skipped {_count(len(broken), 'picture')} that cannot be read: {_some(broken)}.")
+    readable = [f.relative_to(root) for f, p in zip(files, pictures, strict=True) if p is not None]
+    labels, classes = _folder_labels(readable)
+    return TensorData(
+        torch.stack([picture for picture in pictures if picture is not None]),
+        labels,
+        f"{root.name}, {_count(len(readable), 'picture')} of your own",
+        classes,
+    )
+
+
+def from_torchvision(
+    dataset, size: int = 32, *, channels: int | None = None, limit: int | None = None
+) -> TensorData:
+    """A torchvision image data set, or any sequence of (image, label), as one tensor.
+
+    Images may be PIL pictures, arrays (H, W) or (H, W, C) of bytes, or tensors (H, W) or (C, H, W)
+    of bytes or of floats in [0, 1]. They are cut and resized as in `folder`. `channels` None keeps
+    what the first image has, grey or colour. With `limit`, at most so many, taken evenly. Labels
+    are kept if all are whole numbers from 0 on, with the names in `dataset.classes`.
+
+    Raises TypeError for a data set without length and index or an unknown kind of image, and
+    ValueError for a wrong option, an empty data set, or floats outside [0, 1].
+    """
+    check_size(size)
+    if channels is not None:
+        _check_channels(channels)
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        raise TypeError(
+            f"{type(dataset).__name__} has no length or no index: give a data set for which "
+            "len(dataset) and dataset[0] work, not a loader or an iterator."
+        )
+    indices = _spread(range(len(dataset)), limit)
+    if not indices:
+        raise ValueError("The data set is empty: check its split and its folder.")
+    images, labels = [], []
+    for index in indices:
+        item = dataset[index]
+        image, *rest = item if isinstance(item, tuple | list) else (item,)
+        picture = _as_picture(image)
+        channels = channels or (1 if _is_grey(picture) else 3)
+        images.append(_square(picture, size, channels))
+        labels.append(_as_label(rest[0]) if rest else None)
+    name = f"{type(dataset).__name__}, {_count(len(images), 'image')}"
+    if None in labels:
+        return TensorData(torch.stack(images), None, name)
+    classes = tuple(str(name) for name in getattr(dataset, "classes", None) or ())
+    if max(labels) >= len(classes):
+        classes = ()
+    return TensorData(torch.stack(images), torch.tensor(labels), name, classes)
+
+
+def _square(picture: Image.Image, size: int, channels: int) -> Tensor:
+    """Any PIL picture as bytes (channels, size, size): upright, on white, centre-cropped."""
+    picture = _eight_bits(ImageOps.exif_transpose(picture))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    # Convert first: palette indices and black-and-white pixels cannot be averaged.
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    # Pillow's filters widen when they shrink a picture, so that nothing aliases.
+    picture = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+    array = np.array(picture).reshape(size, size, channels)
+    return torch.from_numpy(array).permute(2, 0, 1).contiguous()
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey pictures of 16 or 32 bits or of floats, scaled to bytes; others unchanged."""
+    if picture.mode not in ("I", "F") and not picture.mode.startswith("I;16"):
+        return picture
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float64)).clip(0)
+    # Only "I;16" states its range; the other modes hold whatever the file held.
+    tops = (65535,) if picture.mode.startswith("I;16") else (1, 255, 65535, 2**32)
+    top = next((top for top in tops if values.max() <= top), tops[-1])
+    return Image.fromarray((values * (255 / top)).round().clip(0, 255).astype(np.uint8))
+
+
+def _as_picture(image) -> Image.Image:
+    """A PIL picture from what data sets yield."""
+    if isinstance(image, Image.Image):
+        return image
+    if isinstance(image, Tensor):
+        array = image.detach().cpu().numpy()
+        if array.ndim == 3:
+            array = array.transpose(1, 2, 0)
+    elif isinstance(image, np.ndarray):
+        array = image
+    else:
+        raise TypeError(
+            f"An image of the data set is a {type(image).__name__}: give PIL pictures, arrays or "
+            "tensors, and each item as (image, label)."
+        )
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise ValueError(
+            f"An image of the data set has shape {tuple(image.shape)}: give tensors (C, H, W) or "
+            "arrays (H, W, C) with 1, 3 or 4 channels."
+        )
+    if array.dtype.kind == "f":
+        if not (array.min() >= 0 and array.max() <= 1):
+            raise ValueError(
+                f"Float images must lie in [0, 1], but run from {array.min():.3g} to "
+                f"{array.max():.3g}: leave Normalize out of the data set's transform."
+            )
+        array = (array * 255).round().astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise TypeError(f"Images are {array.dtype}: give bytes (uint8) or floats in [0, 1].")
+    return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def _as_label(label) -> int | None:
+    """The label as an int, or None if it is no whole number from 0 on."""
+    if isinstance(label, Tensor | np.ndarray) and label.ndim == 0:
+        label = label.item()
+    return int(label) if isinstance(label, int | np.integer) and label >= 0 else None
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    return Image.getmodebase(picture.mode) == "L"
+
+
+def _picture_files(root: Path) -> list[Path]:
+    """Pictures below `root` in the order of their paths; ValueError if there is none."""
+    files = [
+        file
+        for file in root.rglob("*")
+        if not any(part.startswith((".", "__")) for part in file.relative_to(root).parts)
+        and file.is_file()
+    ]
+    pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
+    if not pictures:
+        kinds = Counter(file.suffix.lower() or "no ending" for file in files).most_common(3)
+        there = ", ".join(f"{n} x {kind}" for kind, n in kinds) or "no visible file at all"
+        raise ValueError(
+            f"There is no picture in {str(root)!r} (found: {there}). Known are "
+            f"{', '.join(SUFFIXES)}: save yours as PNG or JPEG."
+        )
+    return sorted(pictures, key=lambda file: file.relative_to(root).as_posix())
+
+
+def _folder_labels(files: list[Path]) -> tuple[Tensor | None, tuple[str, ...]]:
+    if any(len(file.parts) != 2 for file in files):
+        return None, ()
+    classes = tuple(sorted({file.parts[0] for file in files}))
+    return torch.tensor([classes.index(file.parts[0]) for file in files]), classes
+
+
+def _spread(items: Sequence, limit: int | None) -> Sequence:
+    """At most `limit` items, evenly from the whole: the first ones may all be of one class."""
+    if limit is None:
+        return items
+    if not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"limit is {limit!r}: give a whole number, 1 or more, or None for all.")
+    n = min(limit, len(items))
+    return [items[i * len(items) // n] for i in range(n)]
+
+
+def _check_channels(channels: int) -> None:
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels!r}: choose 3 for colour or 1 for grey.")
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - 5
+    return ", ".join(names[:5]) + (f" and {more:,} more" if more > 0 else "")
