@@ -3,6 +3,8 @@
 - MathJax comes from the site itself and not from a content network: the book is then complete
   without a connection, and no third party sees who reads it. The files are those of the Python
   package sphinx-mathjax-offline; of its 24 MB only the parts that a page can ask for are copied.
+- The map of the family on the first page, made from `book/family.yml`. A chapter is a link if
+  `_toc.yml` lists it, and marked as planned if not, so the map cannot fall behind the book.
 - Single options of the theme. `html_theme_options` in `_config.yml` would replace all that Jupyter
   Book sets, and the Colab button with it.
 """
@@ -10,6 +12,11 @@
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+
+import yaml
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.util.docutils import SphinxDirective
 
 MATHJAX_PARTS = (
     "tex-chtml.js",
@@ -24,6 +31,8 @@ MATHJAX_PARTS = (
 
 def setup(app):
     """Called by Sphinx."""
+    app.add_directive("family-tree", FamilyTree)
+    app.add_directive("family-part", FamilyPart)
     app.connect("config-inited", set_options)
     app.connect("builder-inited", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -47,3 +56,102 @@ def copy_mathjax(app):
         elif not (target / part).exists():
             (target / part).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / part, target / part)
+
+
+class Family(SphinxDirective):
+    """What both directives know: the chapters, and which of them exist."""
+
+    def load(self):
+        """Read `book/family.yml`; the page is then read again whenever that file changes."""
+        source = Path(self.env.srcdir) / "book" / "family.yml"
+        self.env.note_dependency(str(source))
+        self.env.note_dependency(str(Path(self.env.srcdir) / "_toc.yml"))
+        self.parts = yaml.safe_load(source.read_text(encoding="utf-8"))
+        self.chapters = {
+            chapter["key"]: chapter | {"part": part["part"], "part_title": part["title"]}
+            for part in self.parts
+            for chapter in part["chapters"]
+        }
+
+    def name(self, key):
+        """A chapter's title: a link if the chapter exists."""
+        chapter = self.chapters[key]
+        target = f"book/{chapter['part']}/{key}"
+        title = nodes.inline("", chapter["title"], classes=["family-name"])
+        if target not in self.env.found_docs:
+            return title
+        link = addnodes.pending_xref(
+            "",
+            title,
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/{target}",
+            refdoc=self.env.docname,
+            refexplicit=True,
+            refwarn=True,
+        )
+        self.set_source_info(link)
+        return link
+
+    def exists(self, key):
+        """Whether the chapter is in the book."""
+        return f"book/{self.chapters[key]['part']}/{key}" in self.env.found_docs
+
+
+class FamilyTree(Family):
+    """What leads to what: all chapters as a nested list, each below the one it builds on first."""
+
+    def run(self):
+        """Return the list."""
+        self.load()
+        roots = [key for key, chapter in self.chapters.items() if not chapter["from"]]
+        return [nodes.container("", self.branch(roots), classes=["family-tree"])]
+
+    def branch(self, keys):
+        """Return the list of these chapters, each with the list of those that build on it."""
+        result = nodes.bullet_list()
+        for key in keys:
+            chapter = self.chapters[key]
+            line = nodes.paragraph("", "", self.name(key))
+            line += nodes.Text(" ")
+            line += nodes.inline(
+                "", chapter["part_title"], classes=["family-label", f"family-{chapter['part']}"]
+            )
+            more = [self.chapters[other]["title"] for other in chapter["from"][1:]]
+            if more:
+                line += nodes.inline("", f" and {', '.join(more)}", classes=["family-also"])
+            item = nodes.list_item("", line, classes=[] if self.exists(key) else ["planned"])
+            children = [k for k, c in self.chapters.items() if c["from"][:1] == [key]]
+            if children:
+                item += self.branch(children)
+            result += item
+        return result
+
+
+class FamilyPart(Family):
+    """The chapters of one part, one line each."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Return the part's line and the list of its chapters."""
+        self.load()
+        part = next((p for p in self.parts if p["part"] == self.arguments[0]), None)
+        if part is None:
+            raise self.error(f"book/family.yml has no part {self.arguments[0]!r}")
+        chapters = nodes.bullet_list()
+        for chapter in part["chapters"]:
+            key = chapter["key"]
+            line = nodes.paragraph("", "", self.name(key))
+            if not self.exists(key):
+                line += nodes.Text(" ")
+                line += nodes.inline("", "planned", classes=["family-planned"])
+            before = ", ".join(self.chapters[other]["title"] for other in chapter["from"])
+            text = nodes.paragraph("", chapter["line"])
+            if before:
+                text += nodes.inline("", f" Builds on {before}.", classes=["family-also"])
+            chapters += nodes.list_item(
+                "", line, text, classes=[] if self.exists(key) else ["planned"]
+            )
+        classes = ["family-part", f"family-{part['part']}"]
+        return [nodes.container("", nodes.paragraph("", part["line"]), chapters, classes=classes)]
