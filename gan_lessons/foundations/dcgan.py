@@ -9,6 +9,7 @@ noise, a higher learning rate with a smaller batch, samples from averaged weight
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,11 +17,14 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.training import Run, adam, evaluating, fit, frozen, preset, update
+from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.training import Run, fit, preset
 
 
 @dataclass(frozen=True)
 class Config:
+    """Settings of a DCGAN; the defaults are the `cpu` preset."""
+
     shape: tuple[int, ...] = (1, 32, 32)  # of one image: channels, height, width; from the data
     latent_dim: int = 64  # length of the noise vector z
     width: int = 24  # channels of the layer next to the image; doubles with every halving
@@ -80,42 +84,54 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
+def transposed_convolutions(n_inputs: int, width: int, shape: tuple[int, ...]) -> nn.Sequential:
+    """From (n, n_inputs, 1, 1) to images (n, *shape); each layer doubles the side.
+
+    Batch normalisation and ReLU everywhere but at the output, which is a tanh.
+    """
+    sizes = layer_sizes(shape)
+    channels = [width * 2**i for i in reversed(range(len(sizes) - 1))]
+    layers: list[nn.Module] = [nn.ConvTranspose2d(n_inputs, channels[0], sizes[0], bias=False)]
+    for n_in, n_out in zip(channels, [*channels[1:], shape[0]], strict=True):
+        layers += [nn.BatchNorm2d(n_in), nn.ReLU()]
+        layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)]
+    return nn.Sequential(*layers, nn.Tanh()).apply(initialise)
+
+
+def convolutions(width: int, shape: tuple[int, ...]) -> tuple[nn.Sequential, int]:
+    """From images (n, *shape) to the smallest feature maps, and the number of those maps.
+
+    Leaky ReLU everywhere; batch normalisation everywhere but at the input layer.
+    """
+    channels = [width * 2**i for i in range(len(layer_sizes(shape)) - 1)]
+    layers = [nn.Conv2d(shape[0], width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    for n_in, n_out in pairwise(channels):
+        layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers).apply(initialise), channels[-1]
+
+
 class Generator(nn.Module):
-    """G: noise (n, latent_dim) -> images (n, *shape) in [-1, 1], by transposed convolutions."""
+    """G: noise (n, latent_dim) -> images (n, *shape) in [-1, 1]."""
 
     def __init__(self, config: Config):
         super().__init__()
-        sizes = layer_sizes(config.shape)
-        channels = [config.width * 2**i for i in reversed(range(len(sizes) - 1))]
-        layers = [nn.ConvTranspose2d(config.latent_dim, channels[0], sizes[0], bias=False)]
-        for n_in, n_out in zip(channels, [*channels[1:], config.shape[0]], strict=True):
-            layers += [nn.BatchNorm2d(n_in), nn.ReLU()]
-            layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)]
-        self.layers = nn.Sequential(*layers, nn.Tanh())
-        self.apply(initialise)
+        self.layers = transposed_convolutions(config.latent_dim, config.width, config.shape)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.layers(z[:, :, None, None])
 
 
 class Discriminator(nn.Module):
-    """D: images (n, *shape) -> one score (n,), a logit, by strided convolutions."""
+    """D: images (n, *shape) -> one score (n,), a logit: higher means more real."""
 
     def __init__(self, config: Config):
         super().__init__()
-        sizes = layer_sizes(config.shape)
-        channels = [config.width * 2**i for i in range(len(sizes) - 1)]
-        layers = [nn.Conv2d(config.shape[0], channels[0], 4, stride=2, padding=1)]
-        for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
-            layers += [nn.LeakyReLU(0.2)]
-            layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(n_out)]
-        layers += [nn.LeakyReLU(0.2), nn.Conv2d(channels[-1], 1, sizes[0])]
-        self.layers = nn.Sequential(*layers)
-        self.apply(initialise)
+        self.features, n_maps = convolutions(config.width, config.shape)
+        self.score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0]).apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x).flatten()
+        return self.score(self.features(x)).flatten()
 
 
 class DCGAN(nn.Module):

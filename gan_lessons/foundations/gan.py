@@ -10,6 +10,7 @@ uniform noise, images in [-1, 1] with a tanh output for [0, 1] with a sigmoid, n
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,11 +18,14 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.training import Run, adam, evaluating, fit, frozen, preset, update
+from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.training import Run, fit, preset
 
 
 @dataclass(frozen=True)
 class Config:
+    """Settings of a GAN; the defaults are the `cpu` preset."""
+
     shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
     latent_dim: int = 64  # length of the noise vector z
     generator_hidden: tuple[int, ...] = (256, 512)  # widths of the generator's hidden layers
@@ -68,7 +72,7 @@ def generator_loss(fake_scores: Tensor) -> Tensor:
 def perceptron(sizes: list[int], activation: nn.Module) -> nn.Sequential:
     """Linear layers of the given sizes with `activation` between them."""
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation]
     return nn.Sequential(*layers[:-1])  # the last layer stays linear
 

@@ -1,0 +1,236 @@
+"""CGAN: the game under a condition; both players see the label, by either of two ways.
+
+Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014,
+https://arxiv.org/abs/1411.1784.
+
+Equations: [CGAN-D] and [CGAN-G], the non-saturating form of the conditional minimax.
+Two ways to let a network see the label: `CGAN` joins the one-hot label to the input (common in
+code); `HiddenCGAN` maps input and label to hidden layers of their own and joins those (the paper).
+Deviations from the paper: convolutions for multilayer perceptrons, ReLU for maxout, Adam for SGD
+with momentum, Gaussian noise for uniform noise, no dropout.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot, softplus
+
+from gan_lessons.data import Batch, TensorData, digits
+from gan_lessons.foundations.dcgan import convolutions, layer_sizes, transposed_convolutions
+from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.training import Run, fit, preset
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of both CGANs; the defaults are the `cpu` preset."""
+
+    shape: tuple[int, ...] = (1, 32, 32)  # of one image: channels, height, width; from the data
+    classes: int = 10  # number of different labels
+    latent_dim: int = 64  # length of the noise vector z
+    hidden_noise: int = 128  # HiddenCGAN: units that the noise is mapped to
+    hidden_label: int = 32  # HiddenCGAN: units that the label is mapped to, in both players
+    hidden_joint: int = 128  # HiddenCGAN: units of the layer where D joins image and label
+    width: int = 24  # channels of the layer next to the image; doubles with every halving
+    learning_rate: float = 5e-4  # of Adam, for both players
+    betas: tuple[float, float] = (0.5, 0.999)  # of Adam, for both players
+    batch_size: int = 64  # images in one step
+    steps: int = 1500  # updates of each player
+    average_decay: float = 0.995  # of the averaged weights that samples are drawn from
+
+
+PRESETS = {
+    "smoke": Config(width=4, batch_size=16, steps=30),
+    "cpu": Config(),
+    "gpu": Config(width=64, learning_rate=2e-4, batch_size=128, steps=15_000, average_decay=0.999),
+}
+
+
+def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E softplus(-D(x, y)) + E softplus(D(G(z, y), y)).  [CGAN-D]
+
+    Both scores are logits of any shape; returns a scalar >= 0.
+    """
+    return softplus(-real_scores).mean() + softplus(fake_scores).mean()
+
+
+def generator_loss(fake_scores: Tensor) -> Tensor:
+    """E softplus(-D(G(z, y), y)), the non-saturating form.  [CGAN-G]
+
+    Takes logits of any shape; returns a scalar >= 0.
+    """
+    return softplus(-fake_scores).mean()
+
+
+class InputGenerator(nn.Module):
+    """G, label at the input: z (n, latent_dim), one-hot y (n, classes) -> images (n, *shape)."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.layers = transposed_convolutions(
+            config.latent_dim + config.classes, config.width, config.shape
+        )
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        return self.layers(torch.cat([z, y], dim=1)[:, :, None, None])
+
+
+class InputDiscriminator(nn.Module):
+    """D, label at the input: images, one-hot y -> scores (n,). Each class is a plane of 0 or 1."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        channels, *sides = config.shape
+        shape = (channels + config.classes, *sides)
+        self.features, n_features = convolutions(config.width, shape)
+        self.score = nn.Conv2d(n_features, 1, layer_sizes(shape)[0])
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        planes = y[:, :, None, None].expand(-1, -1, *x.shape[2:])
+        return self.score(self.features(torch.cat([x, planes], dim=1))).flatten()
+
+
+def hidden(n_in: int, n_out: int) -> nn.Sequential:
+    """A hidden layer: linear, then ReLU."""
+    return nn.Sequential(nn.Linear(n_in, n_out), nn.ReLU())
+
+
+class HiddenGenerator(nn.Module):
+    """G, label joined in a hidden layer: noise and label are mapped apart, then seen together."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.from_noise = hidden(config.latent_dim, config.hidden_noise)
+        self.from_label = hidden(config.classes, config.hidden_label)
+        joined = config.hidden_noise + config.hidden_label
+        self.layers = transposed_convolutions(joined, config.width, config.shape)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        joined = torch.cat([self.from_noise(z), self.from_label(y)], dim=1)
+        return self.layers(joined[:, :, None, None])
+
+
+class HiddenDiscriminator(nn.Module):
+    """D, label joined in a hidden layer: image features and label features meet in one layer."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.features, n_features = convolutions(config.width, config.shape)
+        n_features *= layer_sizes(config.shape)[0] ** 2
+        self.from_label = hidden(config.classes, config.hidden_label)
+        self.joint = hidden(n_features + config.hidden_label, config.hidden_joint)
+        self.score = nn.Linear(config.hidden_joint, 1)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        joined = torch.cat([self.features(x).flatten(1), self.from_label(y)], dim=1)
+        return self.score(self.joint(joined)).squeeze(1)
+
+
+class CGAN(nn.Module):
+    """Both players with the label at their input, and one step of the game."""
+
+    networks = (InputGenerator, InputDiscriminator)
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.generator, self.discriminator = (network(config) for network in self.networks)
+        self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
+        self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
+
+    def noise(self, n: int) -> Tensor:
+        """z ~ N(0, I), shape (n, latent_dim)."""
+        device = next(self.parameters()).device
+        return torch.randn(n, self.config.latent_dim, device=device)
+
+    def encode(self, labels: Tensor) -> Tensor:
+        """Labels (n,) as one-hot rows (n, classes)."""
+        return one_hot(labels, self.config.classes).float()
+
+    def discriminator_step(self, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        y = self.encode(labels)  # fakes take the labels of the real batch: the same marginal
+        fake = self.generator(self.noise(len(real)), y).detach()  # this loss must not move G
+        real_scores, fake_scores = self.discriminator(real, y), self.discriminator(fake, y)
+        loss = discriminator_loss(real_scores, fake_scores)
+        update(self.discriminator_optimizer, loss)
+        return {
+            "discriminator_loss": loss,
+            "real_score": real_scores.mean(),
+            "fake_score": fake_scores.mean(),
+        }
+
+    def generator_step(self, labels: Tensor) -> dict[str, Tensor]:
+        y = self.encode(labels)
+        with frozen(self.discriminator):  # D passes the gradient on, but is not to move
+            fake_scores = self.discriminator(self.generator(self.noise(len(y)), y), y)
+        loss = generator_loss(fake_scores)
+        update(self.generator_optimizer, loss)
+        return {"generator_loss": loss}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        return self.discriminator_step(batch.x, batch.y) | self.generator_step(batch.y)
+
+    def sample(
+        self, n: int | None = None, *, z: Tensor | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """`n` images of the given `labels`, shape (n,); of random classes without them.
+
+        A label outside 0 ... classes - 1, or as many labels as not fit, raises `ValueError`.
+        """
+        z = self.noise(n) if z is None else z
+        if labels is None:
+            labels = torch.randint(self.config.classes, (len(z),), device=z.device)
+        labels = labels.to(z.device)
+        check_labels(labels, len(z), self.config.classes)
+        with evaluating(self):
+            return self.generator(z, self.encode(labels))
+
+    def fixed_inputs(self, n: int, data: TensorData) -> dict[str, Tensor]:
+        """What snapshots are made from: one noise vector a column, one class a row."""
+        columns = -(-n // self.config.classes)
+        z = self.noise(columns).repeat(self.config.classes, 1)
+        labels = torch.arange(self.config.classes, device=z.device).repeat_interleave(columns)
+        return {"z": z, "labels": labels}
+
+
+class HiddenCGAN(CGAN):
+    """The same game and the same steps; the label joins in a hidden layer, as in the paper."""
+
+    networks = (HiddenGenerator, HiddenDiscriminator)
+
+
+def check_labels(labels: Tensor, n: int, classes: int) -> None:
+    """Raise `ValueError` unless there are `n` labels, all from 0 to `classes` - 1."""
+    if labels.shape != (n,) or labels.is_floating_point():
+        raise ValueError(f"labels must be {n} integers, not {labels.dtype} {tuple(labels.shape)}.")
+    if n and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise ValueError(
+            f"labels run from {int(labels.min())} to {int(labels.max())}, but this model knows the "
+            f"classes 0 to {classes - 1}; set Config(classes=…) to have more."
+        )
+
+
+def train(
+    config: Config | str | None = None,
+    data: TensorData | None = None,
+    *,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    model_class: type[CGAN] = CGAN,
+    **options: Any,
+) -> Run:
+    """Train a CGAN on labelled `data` (default: digits); `options` are those of `training.fit`.
+
+    `config` is a `Config`, the name of a preset, or None for the preset of the session's budget;
+    `model_class` is `CGAN` or `HiddenCGAN`. Data without labels raises `ValueError`.
+    """
+    config = preset(config, PRESETS)
+    data = digits() if data is None else data
+    if data.labels is None:
+        raise ValueError(
+            f"CGAN needs labels, and {data.name} has none; sort the images into one folder a class."
+        )
+    check_labels(data.labels, len(data), config.classes)
+    return fit(model_class, config, data, seed=seed, device=device, **options)

@@ -1,0 +1,308 @@
+"""A run: the trained model, its history, and how it is saved, loaded and set back."""
+
+import dataclasses
+import importlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gan_lessons import __version__
+
+
+def pick_device(device: str | torch.device | None = None) -> torch.device:
+    """The device to train on: the one asked for, else CUDA, else MPS, else the CPU.
+
+    A device that this machine does not have raises `ValueError`.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device is None:
+        return torch.device(next((name for name, there in present.items() if there), "cpu"))
+    device = torch.device(device)
+    if not present.get(device.type, True):
+        raise ValueError(f"This machine has no {device.type!r} device; use device='cpu' or None.")
+    return device
+
+
+@contextmanager
+def own_randomness(device: torch.device, seed: int | None = None) -> Iterator[None]:
+    """Inside, random numbers start from `seed`; the caller's stream is untouched."""
+    accelerators = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=accelerators):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+def build(model_class: type[nn.Module], config: Any, device: torch.device) -> nn.Module:
+    """`model_class(config)` on `device`, with channels-last convolutions."""
+    with torch.device(device):  # created there, so that the optimisers hold the right parameters
+        model = model_class(config)
+    return model.to(memory_format=torch.channels_last)  # convolutions are faster this way
+
+
+class DivergedError(RuntimeError):
+    """A loss or a weight is no longer finite. `run` holds the last good state."""
+
+    def __init__(self, message: str, run: "Run"):
+        super().__init__(message)
+        self.run = run
+
+
+@dataclass
+class Run:
+    """A trained model and what is needed to trust it and to repeat it.
+
+    `averaged` is a second copy of the model with exponentially averaged weights; samples come from
+    it. `history` maps the name of each logged scalar to an array with one value per step.
+    `snapshots` are samples from one fixed noise batch, shape (frames, n, *sample shape), uint8 for
+    images; `snapshot_steps` says when each was taken.
+    """
+
+    model: nn.Module
+    averaged: nn.Module
+    config: Any
+    seed: int
+    device: str
+    data_name: str
+    steps: int = 0
+    seconds: float = 0.0
+    precision: str = "float32"
+    version: str = __version__
+    torch_version: str = torch.__version__
+    history: dict[str, np.ndarray] = field(default_factory=dict)
+    snapshots: Tensor | None = None
+    snapshot_steps: list[int] = field(default_factory=list)
+    monitored: dict[str, list[float]] = field(default_factory=dict)
+    fixed_inputs: dict[str, Tensor] = field(default_factory=dict, repr=False)
+    random_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def finished(self) -> bool:
+        """True when all steps of the config are done."""
+        return self.steps >= self.config.steps
+
+    def sample(
+        self, n: int, *, seed: int | None = None, chunk: int = 500, **inputs: Tensor
+    ) -> Tensor:
+        """`n` samples of the averaged model, on the CPU; images in [-1, 1], shape (n, C, H, W).
+
+        Keyword inputs (such as `labels`) have `n` rows. With `seed`, the same samples every time.
+        """
+        if n < 1:
+            raise ValueError(f"n must be at least 1, not {n}.")
+        for name, value in inputs.items():
+            if len(value) != n:
+                raise ValueError(
+                    f"{name} has {len(value)} rows, but n is {n}; give one row a sample."
+                )
+        if seed is None:  # from the caller's random numbers, which move on
+            seed = int(torch.randint(2**31, ()))
+        parts = []
+        with own_randomness(torch.device(self.device), seed):
+            for start in range(0, n, chunk):
+                stop = min(start + chunk, n)
+                part = {name: value[start:stop] for name, value in inputs.items()}
+                parts.append(self.averaged.sample(stop - start, **part).float().cpu())
+        return torch.cat(parts)
+
+    def summary(self) -> str:
+        """One line that belongs beside every number of this run."""
+        state = "" if self.finished else f" of {self.config.steps:,}"
+        return (
+            f"{type(self.model).__name__}: {self.steps:,}{state} steps in {self.seconds:.0f} s on "
+            f"{self.device}, seed {self.seed}, {self.data_name}"
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the run into `folder`; `load_run` brings it back and `resume` trains on.
+
+        `run.safetensors` holds everything; `run.json` repeats what a person wants to read. Each
+        file is replaced in one move, so an interrupted save leaves the old one.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors, facts = _pack(self)
+        with _replacing(folder / "run.safetensors") as path:
+            save_file(tensors, path, metadata={"run": json.dumps(facts)})
+        with _replacing(folder / "run.json") as path:
+            path.write_text(json.dumps(facts, indent=1) + "\n")
+        return folder
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Where the random numbers of the CPU, and of a CUDA device, stand."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    """Go on with the random numbers where `random_state` stood."""
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+def _optimizers(model: nn.Module) -> dict[str, torch.optim.Optimizer]:
+    return {k: v for k, v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
+
+
+def full_state(run: Run) -> dict[str, Any]:
+    """A copy of everything that a step changes."""
+    return {
+        "steps": run.steps,
+        "random_state": random_state(torch.device(run.device)),
+        "model": {k: v.clone() for k, v in run.model.state_dict().items()},
+        "averaged": {k: v.clone() for k, v in run.averaged.state_dict().items()},
+        "optimizers": {k: _copied(v.state_dict()) for k, v in _optimizers(run.model).items()},
+    }
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {k: _copied(v) for k, v in value.items()}
+    return [_copied(v) for v in value] if isinstance(value, list) else value
+
+
+def restore(run: Run, state: dict[str, Any]) -> None:
+    """Set `run` back to what `full_state` copied; later snapshots are dropped."""
+    run.steps = state["steps"]
+    run.random_state = state["random_state"]
+    run.model.load_state_dict(state["model"])
+    run.averaged.load_state_dict(state["averaged"])
+    for name, optimizer in _optimizers(run.model).items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    kept = [i for i, step in enumerate(run.snapshot_steps) if step <= run.steps]
+    run.snapshot_steps = [run.snapshot_steps[i] for i in kept]
+    run.snapshots = None if run.snapshots is None else run.snapshots[kept]
+
+
+FACTS = ("seed", "device", "data_name", "steps", "seconds", "precision", "version", "torch_version")
+
+
+def _pack(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """A run as named tensors and as facts that JSON can hold."""
+    groups: dict[str, dict[str, Tensor]] = {
+        "model": run.model.state_dict(),
+        "averaged": run.averaged.state_dict(),
+        "random_state": run.random_state,
+        "fixed_inputs": run.fixed_inputs,
+        "history": {k: torch.from_numpy(v) for k, v in run.history.items()},
+        "snapshots": {} if run.snapshots is None else {"frames": run.snapshots},
+    }
+    optimizers = {}
+    for name, optimizer in _optimizers(run.model).items():
+        state = optimizer.state_dict()
+        optimizers[name] = state["param_groups"]
+        groups[f"optimizer.{name}"] = {
+            f"{i}.{key}": value for i, slot in state["state"].items() for key, value in slot.items()
+        }
+    tensors = {
+        f"{group}/{name}": value.detach().cpu().contiguous().clone()
+        for group, members in groups.items()
+        for name, value in members.items()
+    }
+    facts = {name: getattr(run, name) for name in FACTS}
+    facts |= {
+        "model_class": _name_of(type(run.model)),
+        "config_class": _name_of(type(run.config)),
+        "config": dataclasses.asdict(run.config),
+        "snapshot_steps": run.snapshot_steps,
+        "monitored": run.monitored,
+        "optimizers": optimizers,
+    }
+    return tensors, facts
+
+
+def _name_of(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _class_of(name: str) -> type:
+    module, _, qualname = name.partition(":")
+    if not module.startswith("gan_lessons."):  # a file must not choose what gets imported
+        raise ValueError(f"The run's class {name} is not part of gan_lessons; rebuild it by hand.")
+    value: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def load_run(folder: str | Path, device: str | torch.device | None = None) -> Run:
+    """The run that `Run.save` wrote into `folder`, on `device` (default: the best one here).
+
+    No run there raises `FileNotFoundError`; a file that is damaged, `ValueError`.
+    """
+    path = Path(folder) / "run.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no saved run in {folder}; save one with run.save(folder)."
+        )
+    device = pick_device(device)
+    groups: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["run"])
+            for key in file.keys():  # noqa: SIM118 - the file is no dictionary
+                group, _, name = key.partition("/")
+                groups.setdefault(group, {})[name] = file.get_tensor(key)
+    except Exception as error:  # safetensors raises a type of its own for damaged files
+        raise ValueError(f"{path} is damaged or is not a saved run: {error}") from error
+    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
+    config = _class_of(facts["config_class"])(**tuples)
+    model_class = _class_of(facts["model_class"])
+    run = Run(
+        model=build(model_class, config, device),
+        averaged=build(model_class, config, device),
+        config=config,
+        **{name: facts[name] for name in FACTS},
+    )
+    run.device = str(device)
+    run.model.load_state_dict(groups["model"])
+    run.averaged.load_state_dict(groups["averaged"])
+    for name, optimizer in _optimizers(run.model).items():
+        optimizer.load_state_dict(_unpack_optimizer(facts, groups, name))
+    run.history = {k: v.numpy() for k, v in groups.get("history", {}).items()}
+    run.snapshots = groups.get("snapshots", {}).get("frames")
+    run.snapshot_steps = facts["snapshot_steps"]
+    run.monitored = facts["monitored"]
+    run.fixed_inputs = {k: v.to(device) for k, v in groups["fixed_inputs"].items()}
+    run.random_state = groups["random_state"]
+    return run
+
+
+def _unpack_optimizer(
+    facts: dict[str, Any], groups: dict[str, dict[str, Tensor]], name: str
+) -> dict[str, Any]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in groups.get(f"optimizer.{name}", {}).items():
+        index, _, slot = key.partition(".")
+        state.setdefault(int(index), {})[slot] = value
+    return {"state": state, "param_groups": facts["optimizers"][name]}
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary neighbour of `path` that takes its place only when it is complete."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
