@@ -73,7 +73,7 @@ class Family(SphinxDirective):
             for chapter in part["chapters"]
         }
 
-    def name(self, key):
+    def linked(self, key):
         """A chapter's title: a link if the chapter exists."""
         chapter = self.chapters[key]
         target = f"book/{chapter['part']}/{key}"
@@ -112,7 +112,7 @@ class FamilyTree(Family):
         result = nodes.bullet_list()
         for key in keys:
             chapter = self.chapters[key]
-            line = nodes.paragraph("", "", self.name(key))
+            line = nodes.paragraph("", "", self.linked(key))
             line += nodes.Text(" ")
             line += nodes.inline(
                 "", chapter["part_title"], classes=["family-label", f"family-{chapter['part']}"]
@@ -142,7 +142,7 @@ class FamilyPart(Family):
         chapters = nodes.bullet_list()
         for chapter in part["chapters"]:
             key = chapter["key"]
-            line = nodes.paragraph("", "", self.name(key))
+            line = nodes.paragraph("", "", self.linked(key))
             if not self.exists(key):
                 line += nodes.Text(" ")
                 line += nodes.inline("", "planned", classes=["family-planned"])
