@@ -1,0 +1,48 @@
+"""Numbers that can be believed beside a picture: how far generated samples are from real ones.
+
+Digits are measured in the features of the judge, a small classifier that a script of this
+repository trains on MNIST. Its distances are on a scale of their own: compare them with each other,
+with real against real and with an untrained generator, never with Inception FIDs.
+"""
+
+from gan_lessons.metrics.images import (
+    ClassCoverage,
+    PrecisionRecall,
+    SizeBias,
+    class_coverage,
+    conditional_accuracy,
+    frechet_by_size,
+    frechet_distance,
+    kernel_distance,
+    nearest_neighbours,
+    precision_recall,
+    within_class_diversity,
+)
+from gan_lessons.metrics.judge import Judge, classify, features, load_judge
+from gan_lessons.metrics.points import Modes, mode_coverage, wasserstein_1d, wasserstein_2d
+from gan_lessons.metrics.tables import Table, report, table
+
+__all__ = [
+    "ClassCoverage",
+    "Judge",
+    "Modes",
+    "PrecisionRecall",
+    "SizeBias",
+    "Table",
+    "class_coverage",
+    "classify",
+    "conditional_accuracy",
+    "features",
+    "frechet_by_size",
+    "frechet_distance",
+    "kernel_distance",
+    "load_judge",
+    "mode_coverage",
+    "nearest_neighbours",
+    "precision_recall",
+    "report",
+    "table",
+    "wasserstein_1d",
+    "wasserstein_2d",
+    "within_class_diversity",
+]
