@@ -249,9 +249,7 @@ def load_run(folder: str | Path, device: str | torch.device | None = None) -> Ru
     """
     path = Path(folder) / "run.safetensors"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"There is no saved run in {folder}; save one with run.save(folder)."
-        )
+        raise FileNotFoundError(f"No saved run in {folder}; write one with run.save(folder).")
     device = pick_device(device)
     groups: dict[str, dict[str, Tensor]] = {}
     try:

@@ -141,8 +141,9 @@ def resume(
 ) -> Run:
     """Train an interrupted, diverged or loaded run on, in place, until `steps` are done in all.
 
-    On the CPU the result is the one of a run that was never interrupted. Data of another shape and
-    a run that is already done raise `ValueError`.
+    On the CPU the result of going on after a save or a divergence is, to the last bit, that of an
+    uninterrupted run; after a stop from the keyboard the step that was cut short is done again.
+    Data of another shape and a run that is already done raise `ValueError`.
     """
     if tuple(data.shape) != tuple(run.config.shape):
         raise ValueError(f"The run was trained on shape {run.config.shape}, not {data.shape}.")
@@ -218,13 +219,14 @@ def _train(
             _look(run, moments, monitor, monitor_every)
     except KeyboardInterrupt:
         _file(run, pending, good)
-        print(
-            f"Stopped at step {run.steps:,} of {config.steps:,}; the run is kept, resume() goes on."
-        )
-    finally:
+        print(f"Stopped at step {run.steps:,} of {config.steps:,}. resume() goes on from here.")
+    except DivergedError:
         bar.close()
         run.seconds = time.perf_counter() - started
-        run.random_state = random_state(device)
+        raise  # with the random numbers of the last good state, not those of now
+    bar.close()
+    run.seconds = time.perf_counter() - started
+    run.random_state = random_state(device)
 
 
 class _Average:

@@ -1,0 +1,40 @@
+"""Small things that several test files need."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gan_lessons.data import TensorData
+
+
+def images(n: int = 40, shape: tuple[int, ...] = (1, 32, 32), classes: int = 10) -> TensorData:
+    """Random images with labels, always the same ones."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, classes, (n,), generator=generator)
+    return TensorData(values, labels, "random images", tuple(str(i) for i in range(classes)))
+
+
+def moved(model: nn.Module, action: Callable[[], object]) -> set[str]:
+    """The names of the model's networks of which `action` changes a parameter.
+
+    A network that moves must move as a whole: a parameter left behind is a failure.
+    """
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    action()
+    changed = {n: not torch.equal(before[n], p) for n, p in model.named_parameters()}
+    networks = {name.split(".")[0] for name in changed}
+    result = set()
+    for network in networks:
+        own = {n: c for n, c in changed.items() if n.startswith(f"{network}.")}
+        if any(own.values()):
+            left = sorted(n for n, c in own.items() if not c)
+            assert not left, f"parameters of {network} that did not move: {left}"
+            result.add(network)
+    return result
+
+
+def same(a: Tensor, b: Tensor) -> bool:
+    """True when both tensors are equal to the last bit."""
+    return a.shape == b.shape and torch.equal(a, b)
