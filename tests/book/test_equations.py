@@ -1,0 +1,139 @@
+"""Tags, functions and oracles belong together: equation = code = test."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.book.content import (
+    CHAPTERS,
+    NAMED_TAG,
+    OBJECTIVES,
+    PACKAGE,
+    ROOT,
+    TAG,
+    TAG_FORM,
+    chapter_id,
+    code_cells,
+    equation_tags,
+    functions,
+    headline,
+    implementations,
+    markdown,
+    oracles,
+)
+
+TAGS = equation_tags()
+
+
+def test_the_book_has_tagged_equations():
+    assert TAGS or not CHAPTERS, "no \\tag{…} found in any chapter"
+
+
+def test_tags_are_unique_in_the_book():
+    twice = {tag: [p.name for p in places] for tag, places in TAGS.items() if len(places) > 1}
+    assert not twice, f"these tags stand at more than one equation: {twice}"
+
+
+@pytest.mark.parametrize("tag", sorted(TAGS))
+def test_tag_has_the_agreed_form(tag):
+    assert TAG_FORM.fullmatch(tag), f"{tag!r}: write it like WGAN-D"
+
+
+@pytest.mark.parametrize("tag", sorted(TAGS))
+def test_tag_has_an_oracle(tag):
+    assert tag in oracles(), f'no test has @oracle("{tag}"): see tests/oracles.py'
+
+
+def test_oracles_belong_to_the_book():
+    strange = set(oracles()) - set(TAGS)
+    assert not strange, f"oracles for tags that no equation in the book has: {sorted(strange)}"
+
+
+@pytest.mark.parametrize("tag", sorted(oracles()))
+def test_oracle_is_used(tag):
+    path, function = oracles()[tag]
+    used = 0
+    for file in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                first = getattr(node.args[0], "value", None) if node.args else None
+                used += name != "oracle" and first == tag
+                used += name == function.name and file == path
+            elif isinstance(node, ast.Name) and file == path:
+                used += node.id == function.name and isinstance(node.ctx, ast.Load)
+    decorated = sum(  # @loss.gradient is no use yet
+        getattr(getattr(d, "value", None), "id", "") == function.name
+        for _, other in functions(path)
+        for d in other.decorator_list
+    )
+    assert used - decorated > 0, f"{path.name}: no test compares anything with {tag}"
+
+
+def test_oracles_are_independent_of_the_package():
+    for tag, (path, function) in oracles().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        foreign = {
+            alias.asname or alias.name.split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+            if re.match(r"gan_lessons|torch", getattr(node, "module", None) or alias.name)
+        }
+        used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        assert not used & foreign, f"the oracle of {tag} uses {used & foreign}: write it in NumPy"
+
+
+@pytest.mark.parametrize("tag", sorted(t for t in TAGS if t.endswith(OBJECTIVES)))
+def test_objective_has_a_function(tag):
+    assert tag in implementations(), (
+        f"no function of the package has [{tag}] in the first line of its docstring"
+    )
+
+
+def variant_functions() -> list[tuple[Path, ast.FunctionDef]]:
+    """The loss and penalty functions of the variant modules: gan_lessons/<part>/<variant>.py."""
+    return [
+        (path, function)
+        for path, function in functions(PACKAGE)
+        if path.parent.parent == PACKAGE
+        and (ROOT / "book" / path.parent.name).is_dir()
+        and re.search(r"_(loss|penalty)$", function.name)
+        and not function.name.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "function"), variant_functions(), ids=lambda v: getattr(v, "name", str(v))
+)
+def test_loss_names_its_tag(path, function):
+    named = NAMED_TAG.findall(headline(function))
+    place = f"{path.relative_to(ROOT)}:{function.name}"
+    assert named, f"{place}: the first docstring line has no tag such as [GAN-D]"
+    tags = {match[0] for match in named}
+    assert tags <= set(TAGS), f"{place}: no equation in the book has the tag {tags - set(TAGS)}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_id)
+def test_the_source_stands_under_the_equation(path):
+    """For each objective the chapter shows the function that has its tag, from the package."""
+    shown = "\n".join(
+        output.data.get("text/plain", "")
+        for cell in code_cells(path)
+        if "show_source(" in cell.source
+        for output in cell.outputs
+        if "data" in output
+    )
+    tags = [tag for tag in TAG.findall(markdown(path)) if tag.endswith(OBJECTIVES)]
+    missing = [tag for tag in tags if f"[{tag}]" not in shown]
+    assert not missing, f"{path.name}: show_source is never called for {missing}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=chapter_id)
+def test_tagged_equations_stand_on_one_line(path):
+    """MathJax refuses a tag in an equation with line breaks, except in an align environment."""
+    for block in re.findall(r"\$\$(.+?)\$\$", markdown(path), flags=re.S):
+        if TAG.search(block) and r"\\" in block:
+            assert r"\begin{align}" in block, f"{path.name}: \\\\ in a tagged equation: {block}"

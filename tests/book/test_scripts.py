@@ -1,0 +1,225 @@
+"""scripts/execute.py and scripts/set_address.py: what they change and what they refuse."""
+
+import json
+import shutil
+
+import execute
+import nbformat
+import pytest
+import set_address
+
+from tests.book.content import ROOT
+
+OLD = set_address.PLACEHOLDER
+NEW = "https://github.com/somebody/other-name"
+
+
+def stream(name, text):
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def display(data, metadata=None):
+    return nbformat.v4.new_output("display_data", data=data, metadata=metadata or {})
+
+
+def one_cell(*outputs):
+    cell = nbformat.v4.new_code_cell("f()", outputs=list(outputs), execution_count=1)
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+def tidied(*outputs):
+    notebook = one_cell(*outputs)
+    execute.tidy(notebook, "gan")
+    nbformat.validate(notebook)
+    return notebook
+
+
+# --- execute ---------------------------------------------------------------------------------
+
+
+def test_progress_bars_disappear():
+    bar = display({execute.WIDGET: {"model_id": "1"}, "text/plain": "  0%|      | 0/3"})
+    error = stream("stderr", "\r  0%|     | 0/3 [00:00<?]\r100%|#####| 3/3 [00:00<00:00, 9it/s]\n")
+    assert tidied(bar, error).cells[0].outputs == []
+
+
+def test_a_widget_with_a_still_becomes_the_still():
+    output = display({execute.WIDGET: {"model_id": "1"}, "text/html": "<p>still</p>"})
+    assert list(tidied(output).cells[0].outputs[0].data) == ["text/html"]
+
+
+def test_streams_are_merged():
+    outputs = tidied(stream("stdout", "a\n"), stream("stdout", "b\n")).cells[0].outputs
+    assert [output.text for output in outputs] == ["a\nb\n"]
+
+
+def test_alternative_text_is_copied_to_the_cell():
+    alt = "A curve that falls and then stays."
+    output = display({"image/png": "iVBORw0KGgo="}, {"image/png": {"alt": alt}})
+    notebook = tidied(output)
+    assert notebook.cells[0].metadata.mystnb.image.alt == alt
+    assert execute.problems(notebook) == []
+
+
+def test_metadata_is_the_same_for_everybody():
+    notebook = one_cell()
+    notebook.metadata = nbformat.from_dict(
+        {"widgets": {"state": 1}, "language_info": {"name": "python", "version": "3.11.7"}}
+    )
+    notebook.cells[0].metadata = nbformat.from_dict(
+        {"tags": ["nbval-skip"], "execution": {"iopub.status.busy": "2026-01-01"}}
+    )
+    execute.tidy(notebook, "gan")
+    assert "widgets" not in notebook.metadata
+    assert notebook.metadata.language_info == {"name": "python"}
+    assert notebook.cells[0].metadata == {"tags": ["nbval-skip"]}
+    assert notebook.cells[0].id == "gan-000"
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (stream("stderr", "Careful: this is old\n"), "stderr"),
+        (stream("stdout", "UserWarning: this is old\n"), "warning"),
+        (stream("stdout", f"saved in {ROOT}/runs\n"), "path of a machine"),
+        (stream("stdout", "saved in /ho" + "me/somebody/runs\n"), "path of a machine"),
+        (display({"text/plain": "<module.Thing at 0x7f3a5c0d9e10>"}), "address in memory"),
+        (display({"image/png": "iVBORw0KGgo="}), "alternative text"),
+        (
+            nbformat.v4.new_output("error", ename="ValueError", evalue="no", traceback=[]),
+            "ValueError",
+        ),
+        (stream("stdout", "0" * execute.LIMIT), "MB"),
+    ],
+)
+def test_unfit_outputs_are_refused(output, message):
+    found = execute.problems(tidied(output))
+    assert len(found) == 1
+    assert message in found[0]
+
+
+def test_pictures_inside_html_are_no_paths():
+    html = '<img alt="x" src="data:image/png;base64,AAA/ro' + "ot/abcd/ho" + 'me/user/AA=">'
+    assert execute.problems(tidied(display({"text/html": html}))) == []
+
+
+def test_two_images_in_a_cell_are_refused():
+    metadata = {"image/png": {"alt": "A curve that falls and then stays."}}
+    output = display({"image/png": "iVBORw0KGgo="}, metadata)
+    assert "one image" in execute.problems(tidied(output, output.copy()))[0]
+
+
+def test_cells_run_out_of_order_are_refused():
+    notebook = one_cell()
+    notebook.cells[0].execution_count = 7
+    assert "top to bottom" in execute.problems(notebook)[0]
+
+
+def test_a_failing_chapter_stays_as_it_was(tmp_path, capsys):
+    path = tmp_path / "foundations" / "nosuch.ipynb"  # the first cell refuses this chapter
+    path.parent.mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# A title")])
+    set_address.write_notebook(notebook, path)
+    before = path.read_bytes()
+    timings = execute.TIMINGS.read_bytes() if execute.TIMINGS.exists() else None
+    assert execute.main([str(path), "--budget", "smoke"]) == 1
+    assert "There is no chapter" in capsys.readouterr().out
+    assert path.read_bytes() == before
+    assert timings == (execute.TIMINGS.read_bytes() if execute.TIMINGS.exists() else None)
+    assert [p.name for p in path.parent.iterdir()] == ["nosuch.ipynb"]
+
+
+def test_seconds_are_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "TIMINGS", tmp_path / "timings.json")
+    execute.record("foundations/gan", "cpu", 95.4)
+    execute.record("foundations/gan", "gpu", 120.6)
+    stored = json.loads((tmp_path / "timings.json").read_text(encoding="utf-8"))
+    assert stored == {"foundations/gan": {"cpu": 95, "gpu": 121}}
+
+
+# --- set_address -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A small copy of the repository: its texts and one chapter."""
+    for name in ("_config.yml", "README.md", "CITATION.cff", "pyproject.toml"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        for form, present in set_address.forms(set_address.address()).items():
+            text = text.replace(present, set_address.forms(OLD)[form])
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    shutil.copytree(ROOT / "book", tmp_path / "book", ignore=shutil.ignore_patterns("*.ipynb"))
+    path = tmp_path / "book" / "foundations" / "gan.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# GAN\n\nThe source is [here]({OLD})."),
+        nbformat.v4.new_code_cell("1 + 1"),
+    ]
+    set_address.write_notebook(nbformat.v4.new_notebook(cells=cells), path)
+    set_address.apply(OLD, tmp_path)
+    return tmp_path
+
+
+def first_code(root):
+    cells = nbformat.read(root / "book/foundations/gan.ipynb", as_version=4).cells
+    return next(cell for cell in cells if cell.cell_type == "code")
+
+
+def test_the_first_cell_is_put_after_the_title(checkout):
+    cell = first_code(checkout)
+    assert cell.source == set_address.first_cell("foundations/gan", OLD)
+    assert f'%pip install -q "git+{OLD}"' in cell.source
+    assert 'gan_lessons.start("foundations/gan")' in cell.source
+    assert cell.metadata.tags == ["nbval-ignore-output"]
+
+
+def test_a_new_address_is_written_everywhere(checkout):
+    set_address.apply(NEW, checkout)
+    assert set_address.address(checkout) == NEW
+    assert set_address.strangers(checkout) == []
+    for path in checkout.rglob("*.*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            assert "set_address/" not in text, path.name
+            assert "set_address.github.io" not in text, path.name
+    readme = (checkout / "README.md").read_text(encoding="utf-8")
+    assert "https://colab.research.google.com/github/somebody/other-name/blob/main/book" in readme
+    assert "https://somebody.github.io/other-name/" in readme
+    assert NEW in first_code(checkout).source
+
+
+def test_setting_it_again_changes_nothing(checkout):
+    set_address.apply(NEW, checkout)
+    assert set_address.apply(NEW, checkout) == []
+
+
+def test_checking_writes_nothing(checkout):
+    before = (checkout / "README.md").read_bytes()
+    changed = set_address.apply(NEW, checkout, write=False)
+    assert {path.name for path in changed} >= {"README.md", "_config.yml", "gan.ipynb"}
+    assert (checkout / "README.md").read_bytes() == before
+
+
+def test_a_local_trial_touches_the_first_cells_only(checkout):
+    changed = set_address.apply("file:///srv/gan", checkout)
+    assert [path.name for path in changed] == ["gan.ipynb"]
+    assert '"git+file:///srv/gan"' in first_code(checkout).source
+    set_address.apply(set_address.address(checkout), checkout)
+    assert OLD in first_code(checkout).source
+
+
+def test_another_address_is_found(checkout):
+    page = checkout / "book" / "notation.md"
+    page.write_text("See https://github.com/else/gan-lessons for more.", encoding="utf-8")
+    found = set_address.strangers(checkout)
+    assert found == ["book/notation.md: https://github.com/else/gan-lessons"]
+
+
+@pytest.mark.parametrize("url", ["http://github.com/a/b", "https://example.org/a/b", "a/b", "x"])
+def test_other_addresses_are_refused(url):
+    with pytest.raises(ValueError, match="is no address like"):
+        set_address.parse(url)
+
+
+def test_the_repository_has_one_address(capsys):
+    assert set_address.main(["--check"]) == 0, capsys.readouterr().out
