@@ -20,6 +20,7 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
@@ -34,6 +35,9 @@ MARKERS = ("o", "X", "s", "^", "D", "v")
 DPI = 160  # a figure of 6 inches is 960 pixels wide and is shown at 600
 CSS_PER_INCH = 100
 MAX_SHEET = 40_000_000  # pixels; phones refuse to decode larger pictures
+MAX_BYTES = 240_000  # of a player's picture, where some quality reaches it; 320 kB on the page
+BLOCK = 16  # pixels: side of the blocks that lossy formats work on
+QUALITIES = (80, 65, 50, 35, 20)  # of lossy pictures, tried in turn
 
 STYLE = {
     # 12 points in a figure of 6 inches are still 10 pixels on a phone of 390 pixels
@@ -106,11 +110,9 @@ def figure_png(fig: Figure) -> bytes:
 
 
 def _png(picture: Image.Image) -> bytes:
-    small = picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    small = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     error = np.asarray(small.convert("RGB"), np.float32) - np.asarray(picture, np.float32)
-    buffer = io.BytesIO()
-    (small if np.sqrt(np.mean(error**2)) < 3 else picture).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return _saved(small if np.sqrt(np.mean(error**2)) < 3 else picture, "png", optimize=True)[1]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -306,7 +308,7 @@ def curves(
             colour, line = COLOURS[k % len(COLOURS)], LINES[k % len(LINES)]
             window = smooth or max(len(y) // 50, 1)
             if window > 1:
-                ax.plot(x, y, color=colour, alpha=0.2, linewidth=0.8)
+                ax.plot(x, y, color=colour, alpha=0.2, linewidth=0.8, zorder=1)
             marker = MARKERS[k % len(MARKERS)] if len(y) <= 40 else None
             mean = moving_average(y, window)
             ax.plot(x, mean, color=colour, linestyle=line, marker=marker, label=name)
@@ -438,7 +440,7 @@ def scatter(
         rows,
         columns,
         width=width,
-        height=rows * width / columns * 0.98 + 0.3,
+        height=rows * width / columns * 0.98 + 0.4,
         squeeze=False,
         sharex=True,
         sharey=True,
@@ -447,8 +449,10 @@ def scatter(
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
         for ax, (name, points) in zip(axes.flat, panels.items(), strict=False):
-            _draw_points(ax, real, points, limits, legend=ax is axes.flat[0])
+            _draw_points(ax, real, points, limits)
             ax.set_title(name)
+            ax.label_outer()
+        _legend_above(fig, axes.flat[0])
     return show(fig, alt=alt)
 
 
@@ -502,9 +506,10 @@ def scatter_frames(
     limits = limits or _limits(real)
     frames = []
     for fake in fakes:
-        fig, ax = figure(width=4.6, height=4.6)
+        fig, ax = figure(width=4.6, height=4.8)
         with style():
-            _draw_points(ax, real, fake, limits, legend=True)
+            _draw_points(ax, real, fake, limits)
+            _legend_above(fig, ax)
         frames.append(_pixels(fig))
     return frames
 
@@ -516,16 +521,20 @@ def _field_figure(
     x, y, scores = _scores(discriminator, real, limits)
     if probability:
         scores = 1 / (1 + np.exp(-np.clip(scores, -60, 60)))
-        low, high = 0.0, 1.0
+        levels, extend = np.linspace(0, 1, 21), "neither"
     else:
         low, high = score_limits or (scores.min(), max(scores.max(), scores.min() + 1e-6))
-    fig, ax = figure(width=5.4, height=4.6)
+        levels, extend = np.linspace(low, high, 21), "both"
+    fig, ax = figure(width=5.4, height=4.8)
     with style():
-        filled = ax.contourf(x, y, scores, np.linspace(low, high, 21), cmap=VERDICT, extend="both")
-        ax.contour(x, y, scores, np.linspace(low, high, 11)[1:-1], colors="#8a8a8a", linewidths=0.5)
-        bar = fig.colorbar(filled, ax=ax, ticks=np.linspace(low, high, 5), pad=0.02)
+        filled = ax.contourf(x, y, scores, levels, cmap=VERDICT, extend=extend)
+        ax.contour(
+            x, y, scores, levels[2:-1:2], colors="#8a8a8a", linewidths=0.5, linestyles="solid"
+        )
+        bar = fig.colorbar(filled, ax=ax, ticks=MaxNLocator(5), pad=0.02)
         bar.set_label("sigmoid(D(x)): fake 0, real 1" if probability else "score D(x)")
-        _draw_points(ax, real, fake, limits, legend=True)
+        _draw_points(ax, real, fake, limits)
+        _legend_above(fig, ax)
         ax.set_title(title)
         ax.grid(False)
     return fig
@@ -552,14 +561,26 @@ def _device_of(model, default):
     return next(iter(parameters), torch.as_tensor(default)).device
 
 
-def _draw_points(ax, real, fake, limits, *, legend, most=1000):
+def _draw_points(ax, real, fake, limits, most=1000):
     real, fake = _points(real, "real"), None if fake is None else _points(fake, "fake")
     ax.scatter(*real[:most].T, s=14, color=REAL, alpha=0.55, linewidths=0, label="real")
     if fake is not None:
         ax.scatter(*fake[:most].T, s=20, color=FAKE, marker="x", linewidths=1.1, label="fake")
     ax.set(xlim=limits[:2], ylim=limits[2:], aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
-    if legend:
-        ax.legend(loc="upper right", handletextpad=0.1, borderpad=0.3, markerscale=1.5)
+
+
+def _legend_above(fig, ax):
+    """Put the legend of real and fake above the axes, where it hides no point."""
+    handles, labels = ax.get_legend_handles_labels()
+    fig.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+        handletextpad=0.1,
+        markerscale=1.6,
+    )
 
 
 def _points(points, name) -> np.ndarray:
@@ -582,7 +603,7 @@ def _limits(real):
     )
 
 
-def _pixels(fig, dpi=110) -> np.ndarray:
+def _pixels(fig, dpi=96) -> np.ndarray:
     """Return a figure as an RGB array; a lower resolution than `show`, as there are many frames."""
     fig.set_dpi(dpi)
     with style():
@@ -694,8 +715,13 @@ def player_html(
     _check_count("labels", labels, len(pictures))
     height, frame_width = pictures[0].shape[:2]
     across = math.ceil(math.sqrt(len(pictures)))
-    down = math.ceil(len(pictures) / across)
-    kind, data = _encode(_sheet(pictures, across, down))
+    sheet = _sheet(pictures, across)
+    kind, data = _encode(sheet)
+    # in percent of a frame, so that the player can have any size on the page
+    down, right = (
+        100 * step / side
+        for step, side in zip(_stride(pictures), (height, frame_width), strict=True)
+    )
     if width is None:
         width = frame_width * max(1, round(540 / frame_width)) if pixelated else frame_width
     last = len(pictures) - 1
@@ -706,11 +732,13 @@ def player_html(
         "label": html.escape(labels[-1]),
         "room": max(map(len, labels)),
         "last": last,
-        "left": -100 * (last % across),
-        "top": -100 * (last // across),
-        "sheet_width": 100 * across,
-        "sheet_height": 100 * down,
+        "left": f"{-right * (last % across):.4f}",
+        "top": f"{-down * (last // across):.4f}",
+        "sheet_width": f"{100 * sheet.width / frame_width:.4f}",
+        "sheet_height": f"{100 * sheet.height / height:.4f}",
         "across": across,
+        "right": f"{right:.4f}",
+        "down": f"{down:.4f}",
         "ratio": f"{100 * height / frame_width:.3f}",
         "width": width,
         "rendering": "pixelated" if pixelated else "auto",
@@ -745,38 +773,65 @@ def _frame_pictures(frames, columns):
     return pictures, False
 
 
-def _sheet(pictures, across, down) -> Image.Image:
-    """Return all frames as one picture, row by row."""
+def _stride(pictures) -> tuple[int, int]:
+    """Return the distance from frame to frame in the sheet: whole blocks of the lossy formats.
+
+    A frame that shared a block with its neighbour would show traces of it at the border.
+    """
     height, width = pictures[0].shape[:2]
-    if height * width * across * down > MAX_SHEET:
+    return -(-height // BLOCK) * BLOCK, -(-width // BLOCK) * BLOCK
+
+
+def _sheet(pictures, across) -> Image.Image:
+    """Return all frames as one picture, row by row, `_stride` apart."""
+    height, width = pictures[0].shape[:2]
+    down, right = _stride(pictures)
+    rows = math.ceil(len(pictures) / across)
+    if down * right * across * rows > MAX_SHEET:
         raise ValueError(
             f"{len(pictures)} frames of {width} x {height} pixels are too many for one picture: "
             "take fewer frames or fewer images in a frame."
         )
-    sheet = np.full((down * height, across * width, 3), 255, np.uint8)
+    sheet = np.full((rows * down, across * right, 3), 255, np.uint8)
     for k, picture in enumerate(pictures):
-        top, left = (k // across) * height, (k % across) * width
-        sheet[top : top + height, left : left + width] = picture
+        top, left = (k // across) * down, (k % across) * right
+        # the last row and column go on, so that the block holds no edge that is not in the picture
+        margin = [(0, down - height), (0, right - width), (0, 0)]
+        sheet[top : top + down, left : left + right] = np.pad(picture, margin, mode="edge")
     return Image.fromarray(sheet)
 
 
-def _encode(sheet: Image.Image, quality: int = 72) -> tuple[str, bytes]:
-    """Return a picture in the smallest of the formats that every browser reads: (kind, bytes)."""
-    pixels = np.asarray(sheet)
-    grey = bool((pixels == pixels[..., :1]).all())
-    plain = sheet.convert("L") if grey else sheet
-    choices = [
-        ("png", plain, {"optimize": True}),
-        ("webp", sheet, {"lossless": True, "method": 4}),
-        ("webp", sheet, {"quality": quality, "method": 6}),
-        ("jpeg", plain, {"quality": quality + 5, "optimize": True}),
-    ]
-    results = []
-    for kind, picture, options in choices:
-        buffer = io.BytesIO()
-        picture.save(buffer, kind.upper(), **options)
-        results.append((kind, buffer.getvalue()))
-    return min(results, key=lambda result: len(result[1]))
+def _encode(sheet: Image.Image) -> tuple[str, bytes]:
+    """Return a picture as (kind, bytes): lossless if that fits, else as good as MAX_BYTES allows.
+
+    Only formats that every browser reads: PNG, WebP, JPEG.
+    """
+    grey = sheet.convert("L")
+    plain = grey if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(sheet)) else sheet
+    lossless = []
+    if sheet.getcolors(64):  # toys and binary digits; more shades never pay without loss
+        lossless = [
+            _saved(plain, "png", optimize=True),
+            _saved(sheet, "webp", lossless=True, method=4),
+        ]
+    best = min(lossless, key=lambda result: len(result[1]), default=None)
+    if best and len(best[1]) <= MAX_BYTES // 4:
+        return best
+    for quality in QUALITIES:
+        lossy = [
+            _saved(sheet, "webp", quality=quality, method=4),
+            _saved(plain, "jpeg", quality=quality, optimize=True),
+        ]
+        smallest = min([*lossless, *lossy], key=lambda result: len(result[1]))
+        if len(smallest[1]) <= MAX_BYTES:
+            break
+    return smallest
+
+
+def _saved(picture: Image.Image, kind: str, **options) -> tuple[str, bytes]:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind.upper(), **options)
+    return kind, buffer.getvalue()
 
 
 # One figure, no style sheet (it is not allowed in the body) and one script that touches nothing but
@@ -824,8 +879,8 @@ color:inherit">{caption}</figcaption>
       slider.value = frame;
       slider.setAttribute("aria-valuetext", labels[frame]);
       text.textContent = labels[frame];
-      picture.style.left = -100 * (frame % across) + "%";
-      picture.style.top = -100 * Math.floor(frame / across) + "%";
+      picture.style.left = -{right} * (frame % across) + "%";
+      picture.style.top = -{down} * Math.floor(frame / across) + "%";
     }}
     function set(word) {{
       button.setAttribute("aria-label", word + ": " + title);
