@@ -5,6 +5,7 @@
 
 from functools import cache
 from importlib.resources import as_file, files
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +30,7 @@ class Judge(nn.Module):
         widths = (1, 16, 32, 64)
         blocks = [
             nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU())
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in pairwise(widths)
         ]
         self.body = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU())
         self.head = nn.Linear(64, 10)
@@ -117,10 +118,10 @@ def check_samples(samples: Tensor, name: str = "samples") -> Tensor:
         raise TypeError(
             f"{name} are {samples.dtype}: pass floats; bytes become floats by x / 127.5 - 1."
         )
-    if len(samples) == 0:
+    if samples.numel() == 0:
         raise ValueError(f"{name} are empty: pass one sample or more.")
     if not samples.isfinite().all():
-        bad = int((~samples.flatten(1).isfinite().all(dim=1)).sum())
+        bad = int((~samples.reshape(len(samples), -1).isfinite().all(dim=1)).sum())
         raise ValueError(
             f"{bad:,} of {len(samples):,} {name} contain NaN or infinity: the training has "
             "diverged, or the samples were computed in too low a precision."
