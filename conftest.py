@@ -20,6 +20,7 @@ import tempfile
 import pytest
 
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+_OPEN = pytest.StashKey()
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "", None}
 
 os.environ["GAN_LESSONS_BUDGET"] = "smoke"
@@ -86,6 +87,3 @@ def pytest_unconfigure(config):
     socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo = config.stash[_OPEN]
     if not IS_WORKER:
         shutil.rmtree(os.environ["GAN_LESSONS_DATA"], ignore_errors=True)
-
-
-_OPEN = pytest.StashKey()

@@ -39,9 +39,10 @@ def setup(app):
 
 
 def set_options(app, config):
-    """Serve MathJax from the site; show one search box, not two."""
+    """Serve MathJax from the site; one search box, not two; the reader's light or dark theme."""
     config.mathjax_path = "mathjax/tex-chtml.js"
     config.html_theme_options["navbar_persistent"] = []
+    config.html_context["default_mode"] = "auto"
 
 
 def copy_mathjax(app):

@@ -1,12 +1,15 @@
 """The repository as a whole: nothing of one machine in it, and a package that is complete."""
 
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
 import zipfile
 
+import pytest
 from execute import machine_paths
 from packaging.requirements import Requirement
 
@@ -55,3 +58,12 @@ def test_the_wheel_has_the_data_files(tmp_path):
     }
     assert wanted <= packed, f"not in the wheel: {sorted(wanted - packed)}"
     assert not [name for name in packed if name.startswith(("tests", "scripts", "book"))]
+
+
+def test_the_suite_runs_small_and_without_a_network():
+    assert os.environ["GAN_LESSONS_BUDGET"] == "smoke"
+    assert not os.listdir(os.environ["GAN_LESSONS_DATA"]), "a test has filled the shared cache"
+    with pytest.raises(OSError, match="without a network"):
+        socket.create_connection(("example.org", 80), timeout=1)
+    with pytest.raises(OSError, match="without a network"):
+        socket.getaddrinfo("example.org", 80)
