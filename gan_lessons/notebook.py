@@ -416,7 +416,8 @@ def _expected(chapter: str, chosen: str) -> str:
     if seconds is None:
         return f"{PLANNED[chosen]} (planned, not measured)"
     if seconds < 90:
-        return f"about {max(round(seconds), 1)} seconds for the whole chapter"
+        whole = max(round(seconds), 1)
+        return f"about {whole} second{'s' * (whole > 1)} for the whole chapter"
     return f"about {round(seconds / 60, 1):g} minutes for the whole chapter"
 
 
