@@ -94,7 +94,7 @@ def show_diff(old: Any, new: Any, *, context: int = 2, docstrings: bool = False)
         text = f"The code of `{names[0]}` and `{names[1]}` is the same."
         publish({"text/markdown": text, "text/plain": text})
         return
-    lines = [_heading(line, after) if line.startswith("@@") else line for line in lines]
+    lines = [_heading(line, after, context) if line.startswith("@@") else line for line in lines]
     diff = "\n".join(lines) + "\n"
     publish({"text/markdown": _fence(diff, "diff"), "text/plain": diff})
 
@@ -141,10 +141,11 @@ def _without_docstrings(text: str) -> str:
     return "\n".join(line for k, line in enumerate(lines) if k not in dropped) + "\n"
 
 
-def _heading(hunk: str, lines: list[str]) -> str:
+def _heading(hunk: str, lines: list[str], context: int) -> str:
     """Return the heading of a hunk with the function or class that it stands in, not numbers."""
     first = int(hunk.split("+")[1].split(",")[0].split(" ")[0])
-    above = [line.strip() for line in lines[:first] if line.lstrip().startswith(("def ", "class "))]
+    above = lines[: max(first + context - 1, 1)]
+    above = [line.strip() for line in above if line.lstrip().startswith(("def ", "class "))]
     return f"@@ {above[-1].rstrip(':')} @@" if above else "@@ … @@"
 
 
