@@ -448,10 +448,11 @@ def scatter(
     with style():
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
-        for ax, (name, points) in zip(axes.flat, panels.items(), strict=False):
+        for k, (name, points) in enumerate(panels.items()):
+            ax, lowest, first = axes.flat[k], k + columns >= len(panels), k % columns == 0
             _draw_points(ax, real, points, limits)
-            ax.set_title(name)
-            ax.label_outer()
+            ax.tick_params(labelbottom=lowest, labelleft=first)
+            ax.set(title=name, xlabel="$x_1$" if lowest else "", ylabel="$x_2$" if first else "")
         _legend_above(fig, axes.flat[0])
     return show(fig, alt=alt)
 
