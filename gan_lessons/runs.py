@@ -97,7 +97,8 @@ class Run:
     ) -> Tensor:
         """`n` samples of the averaged model, on the CPU; images in [-1, 1], shape (n, C, H, W).
 
-        Keyword inputs (such as `labels`) have `n` rows. With `seed`, the same samples every time.
+        Keyword inputs (such as `labels`) have `n` rows, on any device. With `seed`, the same
+        samples every time.
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, not {n}.")
@@ -112,7 +113,7 @@ class Run:
         with own_randomness(torch.device(self.device), seed):
             for start in range(0, n, chunk):
                 stop = min(start + chunk, n)
-                part = {name: value[start:stop] for name, value in inputs.items()}
+                part = {name: value[start:stop].to(self.device) for name, value in inputs.items()}
                 parts.append(self.averaged.sample(stop - start, **part).float().cpu())
         return torch.cat(parts)
 

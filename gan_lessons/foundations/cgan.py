@@ -1,13 +1,14 @@
-"""CGAN: the game under a condition; both players see the label, by either of two ways.
+"""CGAN: the game under a condition; both players see the label, in one of two ways.
 
 Mirza and Osindero, "Conditional Generative Adversarial Nets", 2014,
 https://arxiv.org/abs/1411.1784.
 
-Equations: [CGAN-D] and [CGAN-G], the non-saturating form of the conditional minimax.
-Two ways to let a network see the label: `CGAN` joins the one-hot label to the input (common in
-code); `HiddenCGAN` maps input and label to hidden layers of their own and joins those (the paper).
-Deviations from the paper: convolutions for multilayer perceptrons, ReLU for maxout, Adam for SGD
-with momentum, Gaussian noise for uniform noise, no dropout.
+Equations: [CGAN-D] and [CGAN-G], the non-saturating form of the conditional minimax [CGAN-V].
+Two ways to show a network the label: `CGAN` joins it to the input, [CGAN-INPUT], the usual way in
+code; `HiddenCGAN` maps both to hidden layers and joins those, [CGAN-HIDDEN], the paper's way.
+Deviations from the paper: convolutions for multilayer perceptrons, ReLU for maxout, batch
+normalisation for dropout, Adam for SGD with momentum, Gaussian noise for uniform noise, samples
+from averaged weights.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot, softplus
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.foundations.dcgan import convolutions, layer_sizes, transposed_convolutions
+from gan_lessons.foundations.dcgan import (
+    convolutions,
+    initialise,
+    layer_sizes,
+    transposed_convolutions,
+)
 from gan_lessons.steps import adam, evaluating, frozen, update
 from gan_lessons.training import Run, fit, preset
 
@@ -65,7 +71,7 @@ def generator_loss(fake_scores: Tensor) -> Tensor:
 
 
 class InputGenerator(nn.Module):
-    """G, label at the input: z (n, latent_dim), one-hot y (n, classes) -> images (n, *shape)."""
+    """G: noise (n, latent_dim), one-hot y (n, classes) -> images (n, *shape) in [-1, 1]."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -78,14 +84,14 @@ class InputGenerator(nn.Module):
 
 
 class InputDiscriminator(nn.Module):
-    """D, label at the input: images, one-hot y -> scores (n,). Each class is a plane of 0 or 1."""
+    """D: images, one-hot y -> scores (n,). Each class is one more channel, filled with 0 or 1."""
 
     def __init__(self, config: Config):
         super().__init__()
         channels, *sides = config.shape
         shape = (channels + config.classes, *sides)
-        self.features, n_features = convolutions(config.width, shape)
-        self.score = nn.Conv2d(n_features, 1, layer_sizes(shape)[0])
+        self.features, n_maps = convolutions(config.width, shape)
+        self.score = nn.Conv2d(n_maps, 1, layer_sizes(shape)[0]).apply(initialise)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         planes = y[:, :, None, None].expand(-1, -1, *x.shape[2:])
@@ -98,7 +104,7 @@ def hidden(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class HiddenGenerator(nn.Module):
-    """G, label joined in a hidden layer: noise and label are mapped apart, then seen together."""
+    """G: noise and one-hot y each pass a hidden layer of their own; then they are joined."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -113,12 +119,12 @@ class HiddenGenerator(nn.Module):
 
 
 class HiddenDiscriminator(nn.Module):
-    """D, label joined in a hidden layer: image features and label features meet in one layer."""
+    """D: image and one-hot y are mapped apart, to features; one joint layer sees both."""
 
     def __init__(self, config: Config):
         super().__init__()
-        self.features, n_features = convolutions(config.width, config.shape)
-        n_features *= layer_sizes(config.shape)[0] ** 2
+        self.features, n_maps = convolutions(config.width, config.shape)
+        n_features = n_maps * layer_sizes(config.shape)[0] ** 2
         self.from_label = hidden(config.classes, config.hidden_label)
         self.joint = hidden(n_features + config.hidden_label, config.hidden_joint)
         self.score = nn.Linear(config.hidden_joint, 1)
@@ -131,7 +137,7 @@ class HiddenDiscriminator(nn.Module):
 class CGAN(nn.Module):
     """Both players with the label at their input, and one step of the game."""
 
-    networks = (InputGenerator, InputDiscriminator)
+    networks: tuple[type[nn.Module], type[nn.Module]] = (InputGenerator, InputDiscriminator)
 
     def __init__(self, config: Config):
         super().__init__()
@@ -152,6 +158,7 @@ class CGAN(nn.Module):
     def discriminator_step(self, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
         y = self.encode(labels)  # fakes take the labels of the real batch: the same marginal
         fake = self.generator(self.noise(len(real)), y).detach()  # this loss must not move G
+        # D judges pairs: it gets each fake with the very label that G was asked for.
         real_scores, fake_scores = self.discriminator(real, y), self.discriminator(fake, y)
         loss = discriminator_loss(real_scores, fake_scores)
         update(self.discriminator_optimizer, loss)
@@ -175,9 +182,10 @@ class CGAN(nn.Module):
     def sample(
         self, n: int | None = None, *, z: Tensor | None = None, labels: Tensor | None = None
     ) -> Tensor:
-        """`n` images of the given `labels`, shape (n,); of random classes without them.
+        """`n` images of the classes `labels`, int64 (n,), or of random classes without them.
 
-        A label outside 0 ... classes - 1, or as many labels as not fit, raises `ValueError`.
+        One image for each row of `z`, if given. Labels that are not `n` integers from 0 to
+        classes - 1 raise `ValueError`.
         """
         z = self.noise(n) if z is None else z
         if labels is None:
@@ -188,7 +196,7 @@ class CGAN(nn.Module):
             return self.generator(z, self.encode(labels))
 
     def fixed_inputs(self, n: int, data: TensorData) -> dict[str, Tensor]:
-        """What snapshots are made from: one noise vector a column, one class a row."""
+        """What snapshots are made from: each row a class, each column a noise."""
         columns = -(-n // self.config.classes)
         z = self.noise(columns).repeat(self.config.classes, 1)
         labels = torch.arange(self.config.classes, device=z.device).repeat_interleave(columns)
@@ -196,15 +204,18 @@ class CGAN(nn.Module):
 
 
 class HiddenCGAN(CGAN):
-    """The same game and the same steps; the label joins in a hidden layer, as in the paper."""
+    """The same game and steps; the label joins in hidden layers, as in the paper."""
 
     networks = (HiddenGenerator, HiddenDiscriminator)
 
 
 def check_labels(labels: Tensor, n: int, classes: int) -> None:
-    """Raise `ValueError` unless there are `n` labels, all from 0 to `classes` - 1."""
-    if labels.shape != (n,) or labels.is_floating_point():
-        raise ValueError(f"labels must be {n} integers, not {labels.dtype} {tuple(labels.shape)}.")
+    """Raise `ValueError` unless `labels` are `n` integers, int64, from 0 to `classes` - 1."""
+    if labels.shape != (n,) or labels.dtype != torch.int64:
+        raise ValueError(
+            f"labels must be {n:,} integers, torch.int64 of shape ({n},), not {labels.dtype} of "
+            f"shape {tuple(labels.shape)}; torch.tensor([3, 1, 4]) makes some."
+        )
     if n and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise ValueError(
             f"labels run from {int(labels.min())} to {int(labels.max())}, but this model knows the "
