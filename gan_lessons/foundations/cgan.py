@@ -40,8 +40,8 @@ class Config:
     hidden_label: int = 32  # HiddenCGAN: units that the label is mapped to, in both players
     hidden_joint: int = 128  # HiddenCGAN: units of the layer where D joins image and label
     width: int = 24  # channels of the layer next to the image; doubles with every halving
-    learning_rate: float = 5e-4  # of Adam, for both players
-    betas: tuple[float, float] = (0.5, 0.999)  # of Adam, for both players
+    learning_rate: float = 1e-3  # of Adam, for both players
+    betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # images in one step
     steps: int = 1500  # updates of each player
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
