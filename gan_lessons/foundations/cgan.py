@@ -43,14 +43,21 @@ class Config:
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # images in one step
-    steps: int = 1500  # updates of each player
+    steps: int = 1800  # updates of each player
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
 PRESETS = {
     "smoke": Config(width=4, batch_size=16, steps=30),
     "cpu": Config(),
-    "gpu": Config(width=64, learning_rate=2e-4, batch_size=128, steps=15_000, average_decay=0.999),
+    "gpu": Config(
+        width=64,
+        learning_rate=2e-4,
+        betas=(0.5, 0.999),
+        batch_size=128,
+        steps=15_000,
+        average_decay=0.999,
+    ),
 }
 
 
