@@ -1,0 +1,283 @@
+"""Planted mistakes: a line of the package is replaced, and a test must notice.
+
+Each `Mutant` is a mistake that was found in public GAN code, or a slip that is easy to make. Its
+`killer` is the test that catches it. `python -m tests.mutants` prints the list as a table.
+"""
+
+import contextlib
+import importlib
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FunctionType
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One planted mistake."""
+
+    name: str  # what is wrong, in the words of somebody who made it
+    module: str  # where it is planted, below gan_lessons
+    old: str  # the text of the package, exactly once in the module
+    new: str  # what stands there instead
+    killer: str  # the test that catches it: file::function
+
+
+GAN = "foundations.gan"
+DCGAN = "foundations.dcgan"
+CGAN = "foundations.cgan"
+T_GAN = "tests/foundations/test_gan.py::"
+T_DCGAN = "tests/foundations/test_dcgan.py::"
+T_CGAN = "tests/foundations/test_cgan.py::"
+T_TRAINING = "tests/test_training.py::"
+T_METRICS = "tests/test_metrics.py::"
+
+D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
+G_LOSS = "return softplus(-fake_scores).mean()"
+
+MUTANTS = [
+    # --- losses ---
+    Mutant(
+        "the sign of the real scores is flipped",
+        GAN,
+        D_LOSS,
+        "return softplus(real_scores).mean() + softplus(fake_scores).mean()",
+        T_GAN + "test_losses",
+    ),
+    Mutant(
+        "the two terms of the discriminator's loss are averaged, the equation adds them",
+        GAN,
+        D_LOSS,
+        "return (softplus(-real_scores).mean() + softplus(fake_scores).mean()) / 2",
+        T_GAN + "test_losses",
+    ),
+    Mutant(
+        "the batch is summed, not averaged",
+        DCGAN,
+        D_LOSS,
+        "return softplus(-real_scores).sum() + softplus(fake_scores).sum()",
+        T_DCGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "the generator's loss is called non-saturating and is the saturating one",
+        GAN,
+        G_LOSS,
+        "return -softplus(fake_scores).mean()",
+        T_GAN + "test_losses",
+    ),
+    Mutant(
+        "the minimax loss uses the labels of real images, which makes it the non-saturating one",
+        GAN,
+        "return -softplus(fake_scores).mean()",
+        "return softplus(-fake_scores).mean()",
+        T_GAN + "test_losses",
+    ),
+    Mutant(
+        "log(sigmoid + 1e-8) instead of softplus: no gradient where the discriminator is sure",
+        DCGAN,
+        G_LOSS,
+        "return -(fake_scores.sigmoid() + 1e-8).log().mean()",
+        T_DCGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "least squares instead of the logistic loss, and still called CGAN",
+        CGAN,
+        D_LOSS,
+        "return (real_scores - 1).square().mean() + fake_scores.square().mean()",
+        T_CGAN + "test_losses",
+    ),
+    # --- the step ---
+    Mutant(
+        "no detach: the discriminator's loss reaches the generator",
+        DCGAN,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_DCGAN + "test_the_discriminator_step_leaves_no_gradient_in_the_generator",
+    ),
+    Mutant(
+        "the generator learns on the noise of the discriminator's last batch",
+        DCGAN,
+        "torch.randn(n, self.config.latent_dim, device=device)",
+        "self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim, device=device))",
+        T_DCGAN + "test_a_step_draws_fresh_noise_for_the_generator",
+    ),
+    Mutant(
+        "the discriminator's optimiser holds the generator's parameters",
+        DCGAN,
+        "self.discriminator_optimizer = adam(self.discriminator,",
+        "self.discriminator_optimizer = adam(self.generator,",
+        T_DCGAN + "test_each_step_moves_one_network",
+    ),
+    Mutant(
+        "real and generated images go through batch normalisation in one batch",
+        DCGAN,
+        "real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)",
+        "real_scores, fake_scores = self.discriminator(torch.cat([real, fake])).chunk(2)",
+        T_DCGAN + "test_the_step_reports_the_loss_of_the_two_batches_apart",
+    ),
+    Mutant(
+        "gradients are not cleared before the next step",
+        "steps",
+        "    optimizer.zero_grad()\n",
+        "",
+        "tests/test_steps.py::test_update_forgets_the_last_gradient",
+    ),
+    Mutant(
+        "the discriminator collects gradients of the generator's loss",
+        "steps",
+        "        parameter.requires_grad_(False)\n",
+        "        pass\n",
+        "tests/test_steps.py::test_frozen_passes_gradients_on_and_collects_none",
+    ),
+    Mutant(
+        "the discriminator stays frozen for good",
+        "steps",
+        "            parameter.requires_grad_(True)\n",
+        "            pass\n",
+        "tests/test_steps.py::test_frozen_passes_gradients_on_and_collects_none",
+    ),
+    Mutant(
+        "samples are drawn in training mode: each depends on its batch",
+        "steps",
+        "    module.eval()\n",
+        "",
+        T_DCGAN + "test_samples_do_not_depend_on_their_batch",
+    ),
+    # --- networks ---
+    Mutant(
+        "a sigmoid at the end of the discriminator, below a loss on logits",
+        GAN,
+        "return self.layers(x.flatten(1)).squeeze(1)",
+        "return self.layers(x.flatten(1)).squeeze(1).sigmoid()",
+        T_GAN + "test_scores_are_logits",
+    ),
+    Mutant(
+        "BatchNorm2d(n, 0.8): the second argument is eps, not momentum",
+        DCGAN,
+        "nn.BatchNorm2d(n_in), nn.ReLU()",
+        "nn.BatchNorm2d(n_in, 0.8), nn.ReLU()",
+        T_DCGAN + "test_batch_norm_has_the_usual_numbers",
+    ),
+    Mutant(
+        "batch normalisation at the discriminator's input layer",
+        DCGAN,
+        "stride=2, padding=1), nn.LeakyReLU(0.2)]",
+        "stride=2, padding=1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)]",
+        T_DCGAN + "test_rule_2_batch_norm_but_at_the_image",
+    ),
+    Mutant(
+        "the weights start ten times too large",
+        DCGAN,
+        "nn.init.normal_(module.weight, 0.0, 0.02)",
+        "nn.init.normal_(module.weight, 0.0, 0.2)",
+        T_DCGAN + "test_start",
+    ),
+    # --- conditions ---
+    Mutant(
+        "the discriminator judges fakes with other labels than they were made for",
+        CGAN,
+        "self.discriminator(real, y), self.discriminator(fake, y)",
+        "self.discriminator(real, y), self.discriminator(fake, y.roll(1, 0))",
+        T_CGAN + "test_fakes_are_judged_with_the_label_they_were_made_for",
+    ),
+    Mutant(
+        "the generator does not look at the label",
+        CGAN,
+        "return self.layers(torch.cat([z, y], dim=1)[:, :, None, None])",
+        "return self.layers(torch.cat([z, 0 * y], dim=1)[:, :, None, None])",
+        T_CGAN + "test_both_players_listen_to_the_label",
+    ),
+    Mutant(
+        "the label planes are left out of the discriminator",
+        CGAN,
+        "planes = y[:, :, None, None].expand(-1, -1, *x.shape[2:])",
+        "planes = 0 * y[:, :, None, None].expand(-1, -1, *x.shape[2:])",
+        T_CGAN + "test_both_players_listen_to_the_label",
+    ),
+    # --- loop ---
+    Mutant(
+        "the average keeps the weight of the new value, not of the old",
+        "training",
+        "get_ema_multi_avg_fn(decay)",
+        "get_ema_multi_avg_fn(1 - decay)",
+        T_TRAINING + "test_averaged_weights_follow_the_formula",
+    ),
+    Mutant(
+        "the seed is ignored",
+        "runs",
+        "            torch.manual_seed(seed)\n",
+        "            torch.seed()\n",
+        T_TRAINING + "test_same_seed_same_numbers_other_seed_other_numbers",
+    ),
+    Mutant(
+        "a look at the samples moves the random numbers of the training",
+        "training",
+        "    with own_randomness(torch.device(run.device)):\n        if run.steps in moments",
+        "    if True:\n        if run.steps in moments",
+        T_TRAINING + "test_snapshots_and_monitor_do_not_change_the_training",
+    ),
+    Mutant(
+        "the optimiser's moments are not saved",
+        "runs",
+        "        optimizer.load_state_dict(_unpack_optimizer(facts, groups, name))\n",
+        "        pass\n",
+        T_TRAINING + "test_resumed_after_loading_equals_never_interrupted",
+    ),
+    # --- data ---
+    Mutant(
+        "images in [0, 1] for a generator that ends in tanh",
+        "data.tensors",
+        "div_(127.5).sub_(1)",
+        "div_(255)",
+        "tests/data/test_tensors.py::test_bytes_become_floats_from_minus_one_to_one_and_back",
+    ),
+]
+
+
+@contextlib.contextmanager
+def planted(mutant: Mutant) -> Iterator[None]:
+    """Inside, the package has the mistake, wherever its functions and classes were imported to.
+
+    The functions stay the same objects and get other code, so that nobody keeps the healthy ones.
+    """
+    module = importlib.import_module(f"gan_lessons.{mutant.module}")
+    source = inspect.getsource(module)
+    count = source.count(mutant.old)
+    assert count == 1, f"{mutant.name}: {mutant.old!r} is {count} times in {mutant.module}"
+    names = {name: value for name, value in vars(module).items() if name.startswith("__")}
+    exec(compile(source.replace(mutant.old, mutant.new), str(module.__file__), "exec"), names)
+    ill = _functions(names)
+    healthy = {name: f.__code__ for name, f in _functions(vars(module)).items() if name in ill}
+    try:
+        for name, function in _functions(vars(module)).items():
+            if name in ill:
+                function.__code__ = ill[name].__code__
+        yield
+    finally:
+        for name, function in _functions(vars(module)).items():
+            if name in healthy:
+                function.__code__ = healthy[name]
+
+
+def _functions(names: dict) -> dict[str, FunctionType]:
+    """The functions and methods that a module defines itself, by qualified name."""
+    found = {}
+    for value in list(names.values()):
+        if getattr(value, "__module__", None) != names["__name__"]:
+            continue
+        members = list(vars(value).values()) if inspect.isclass(value) else [value]
+        for member in members:
+            member = getattr(member, "fget", None) or member  # a property
+            member = inspect.unwrap(member) if callable(member) else member  # a context manager
+            if (
+                isinstance(member, FunctionType)
+                and member.__code__.co_filename == names["__file__"]
+            ):
+                found[member.__qualname__] = member
+    return found
+
+
+if __name__ == "__main__":
+    print("| planted mistake | where | caught by |\n|---|---|---|")
+    for mutant in MUTANTS:
+        print(f"| {mutant.name} | `gan_lessons.{mutant.module}` | `{mutant.killer}` |")
