@@ -118,20 +118,28 @@ def _merged(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
 
 
 def _copy_alt(cell: nbformat.NotebookNode) -> None:
-    """Jupyter Book takes alternative text from the cell; `figures.show` puts it at the output."""
-    texts = [alt for output in cell.outputs for alt in image_alts(output)]
+    """Jupyter Book takes an image's text and width from the cell; `show` puts them at the output."""
+    facts = [image for output in cell.outputs for image in image_metadata(output)]
     cell.metadata.pop("mystnb", None)
-    if len(texts) == 1 and texts[0]:
-        cell.metadata["mystnb"] = nbformat.from_dict({"image": {"alt": texts[0]}})
+    if len(facts) == 1 and facts[0].get("alt"):
+        image = {"alt": facts[0]["alt"]}
+        if "width" in facts[0]:  # else a small figure is stretched to the width of the page
+            image["width"] = f"{facts[0]['width']}px"
+        cell.metadata["mystnb"] = nbformat.from_dict({"image": image})
+
+
+def image_metadata(output: nbformat.NotebookNode) -> list[dict]:
+    """The metadata of each image in an output's bundle."""
+    return [
+        output.get("metadata", {}).get(mime, {})
+        for mime in output.get("data", {})
+        if mime.startswith("image/")
+    ]
 
 
 def image_alts(output: nbformat.NotebookNode) -> list[str]:
     """The alternative text of each image in an output's bundle, "" where there is none."""
-    return [
-        output.get("metadata", {}).get(mime, {}).get("alt", "")
-        for mime in output.get("data", {})
-        if mime.startswith("image/")
-    ]
+    return [image.get("alt", "") for image in image_metadata(output)]
 
 
 def machine_paths(text: str) -> list[str]:
