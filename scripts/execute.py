@@ -118,7 +118,7 @@ def _merged(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
 
 
 def _copy_alt(cell: nbformat.NotebookNode) -> None:
-    """Jupyter Book takes an image's text and width from the cell; `show` puts them at the output."""
+    """Jupyter Book takes alt text and width from the cell; `show` puts them at the output."""
     facts = [image for output in cell.outputs for image in image_metadata(output)]
     cell.metadata.pop("mystnb", None)
     if len(facts) == 1 and facts[0].get("alt"):
