@@ -42,14 +42,14 @@ MUTANTS = [
         GAN,
         D_LOSS,
         "return softplus(real_scores).mean() + softplus(fake_scores).mean()",
-        T_GAN + "test_losses",
+        T_GAN + "test_discriminator_loss",
     ),
     Mutant(
         "the two terms of the discriminator's loss are averaged, the equation adds them",
         GAN,
         D_LOSS,
         "return (softplus(-real_scores).mean() + softplus(fake_scores).mean()) / 2",
-        T_GAN + "test_losses",
+        T_GAN + "test_discriminator_loss",
     ),
     Mutant(
         "the batch is summed, not averaged",
@@ -63,14 +63,14 @@ MUTANTS = [
         GAN,
         G_LOSS,
         "return -softplus(fake_scores).mean()",
-        T_GAN + "test_losses",
+        T_GAN + "test_generator_losses",
     ),
     Mutant(
         "the minimax loss uses the labels of real images, which makes it the non-saturating one",
         GAN,
         "return -softplus(fake_scores).mean()",
         "return softplus(-fake_scores).mean()",
-        T_GAN + "test_losses",
+        T_GAN + "test_generator_losses",
     ),
     Mutant(
         "log(sigmoid + 1e-8) instead of softplus: no gradient where the discriminator is sure",
@@ -116,6 +116,13 @@ MUTANTS = [
         T_DCGAN + "test_the_step_reports_the_loss_of_the_two_batches_apart",
     ),
     Mutant(
+        "the generator moves first, against yesterday's discriminator",
+        GAN,
+        "return self.discriminator_step(batch.x) | self.generator_step(len(batch.x))",
+        "return self.generator_step(len(batch.x)) | self.discriminator_step(batch.x)",
+        T_GAN + "test_the_discriminator_goes_first_and_the_generator_sees_the_new_one",
+    ),
+    Mutant(
         "gradients are not cleared before the next step",
         "steps",
         "    optimizer.zero_grad()\n",
@@ -149,7 +156,7 @@ MUTANTS = [
         GAN,
         "return self.layers(x.flatten(1)).squeeze(1)",
         "return self.layers(x.flatten(1)).squeeze(1).sigmoid()",
-        T_GAN + "test_scores_are_logits",
+        T_GAN + "test_the_score_is_no_probability",
     ),
     Mutant(
         "BatchNorm2d(n, 0.8): the second argument is eps, not momentum",
@@ -230,6 +237,35 @@ MUTANTS = [
         "div_(127.5).sub_(1)",
         "div_(255)",
         "tests/data/test_tensors.py::test_bytes_become_floats_from_minus_one_to_one_and_back",
+    ),
+    # --- metrics ---
+    Mutant(
+        "a sample counts as its own nearest neighbour",
+        "metrics.images",
+        "NearestNeighbors(n_neighbors=k + 1)",
+        "NearestNeighbors(n_neighbors=k)",
+        T_METRICS + "test_precision_and_recall_agree_with_all_pairs",
+    ),
+    Mutant(
+        "precision and recall are exchanged",
+        "metrics.images",
+        "precision=(around_fake > 0)",
+        "precision=(around_real > 0)",
+        T_METRICS + "test_precision_is_quality_and_recall_is_variety",
+    ),
+    Mutant(
+        "a mode counts as covered by points that are nowhere near it",
+        "metrics.points",
+        "good = distance <= 3 * std",
+        "good = distance >= 0",
+        T_METRICS + "test_modes_that_are_missing_or_missed",
+    ),
+    Mutant(
+        "the kernel distance keeps the pairs of a sample with itself",
+        "metrics.images",
+        "if size == len(fake) == len(real):",
+        "fake = torch.cat([fake, fake])\n    if False:",
+        T_METRICS + "test_kernel_distance_agrees_with_double_sum",
     ),
 ]
 
