@@ -178,11 +178,11 @@ def test_kernel_distance_is_seeded_and_leaves_the_random_state_alone(rng):
 
 
 @pytest.mark.parametrize("k", [1, 5])
-@pytest.mark.parametrize("name", ["precision", "recall", "density", "coverage"])
-def test_precision_and_recall_agree_with_all_pairs(rng, name, k):
+@pytest.mark.parametrize("known", [precision, recall, density, coverage])
+def test_precision_and_recall_agree_with_all_pairs(rng, known, k):
     check(
-        f"METRIC-{name.upper()}",
-        lambda **x: number(getattr(metrics.precision_recall(**x), name)),
+        known.tag,
+        lambda **x: number(getattr(metrics.precision_recall(**x), known.__name__)),
         gradient=False,
         samples=rng.normal(size=(60, 3)) * 0.7,
         reference=rng.normal(size=(80, 3)),
@@ -364,7 +364,9 @@ def test_features_are_float64_and_independent_of_the_batch(sets):
     assert whole.dtype == torch.float64
     assert (whole >= 0).all()
     torch.testing.assert_close(metrics.features(sets.real[:70], batch=16), whole, rtol=0, atol=1e-4)
-    assert metrics.features(whole) is whole
+    assert torch.equal(metrics.features(whole), whole)
+    assert not metrics.features(whole.requires_grad_()).requires_grad
+    whole.requires_grad_(False)
     assert torch.equal(metrics.classify(whole), metrics.classify(sets.real[:70]))
 
 

@@ -68,7 +68,7 @@ def load_judge(device: str | torch.device | None = None) -> Judge:
 def _load(device: str) -> Judge:
     with as_file(files("gan_lessons") / WEIGHTS) as path, safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = file.metadata()
+        facts = dict(sorted(file.metadata().items()))  # the file has no order of its own
     judge = Judge()
     judge.load_state_dict(weights)
     judge.facts = facts
@@ -85,7 +85,7 @@ def features(images: Tensor, batch: int = 500) -> Tensor:
     """
     values = check_digits(images)
     if values.dim() == 2:
-        return values.cpu().double()
+        return values.detach().cpu().double()
     judge = load_judge(values.device)
     return torch.cat([judge.features(part.float()).cpu() for part in values.split(batch)]).double()
 
