@@ -30,11 +30,11 @@ class Config:
     latent_dim: int = 64  # length of the noise vector z
     generator_hidden: tuple[int, ...] = (256, 512)  # widths of the generator's hidden layers
     discriminator_hidden: tuple[int, ...] = (512, 256)  # and of the discriminator's
-    learning_rate: float = 2e-4  # of Adam, for both players
-    betas: tuple[float, float] = (0.5, 0.999)  # of Adam, for both players
-    batch_size: int = 128  # samples in one step
-    steps: int = 6000  # updates of each player
-    average_decay: float = 0.999  # of the averaged weights that samples are drawn from
+    learning_rate: float = 1e-3  # of Adam, for both players
+    betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
+    batch_size: int = 64  # samples in one step
+    steps: int = 4000  # updates of each player
+    average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
 PRESETS = {
@@ -150,7 +150,7 @@ class MinimaxGAN(GAN):
     """The same game with the paper's minimax loss, for comparison only: only G's loss differs."""
 
     def generator_step(self, n: int) -> dict[str, Tensor]:
-        with frozen(self.discriminator):
+        with frozen(self.discriminator):  # D passes the gradient on, but is not to move
             fake_scores = self.discriminator(self.generator(self.noise(n)))
         loss = saturating_generator_loss(fake_scores)
         update(self.generator_optimizer, loss)
