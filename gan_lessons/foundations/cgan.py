@@ -36,9 +36,7 @@ class Config:
     shape: tuple[int, ...] = (1, 32, 32)  # of one image: channels, height, width; from the data
     classes: int = 10  # number of different labels
     latent_dim: int = 64  # length of the noise vector z
-    hidden_noise: int = 128  # HiddenCGAN: units that the noise is mapped to
-    hidden_label: int = 32  # HiddenCGAN: units that the label is mapped to, in both players
-    hidden_joint: int = 128  # HiddenCGAN: units of the layer where D joins image and label
+    hidden_label: int = 32  # HiddenCGAN: feature maps that the label becomes, in both players
     width: int = 24  # channels of the layer next to the image; doubles with every halving
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
@@ -97,48 +95,56 @@ class InputDiscriminator(nn.Module):
         super().__init__()
         channels, *sides = config.shape
         shape = (channels + config.classes, *sides)
-        self.features, n_maps = convolutions(config.width, shape)
-        self.score = nn.Conv2d(n_maps, 1, layer_sizes(shape)[0]).apply(initialise)
+        self.features, n_features = convolutions(config.width, shape)
+        self.score = nn.Conv2d(n_features, 1, layer_sizes(shape)[0]).apply(initialise)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         planes = y[:, :, None, None].expand(-1, -1, *x.shape[2:])
         return self.score(self.features(torch.cat([x, planes], dim=1))).flatten()
 
 
-def hidden(n_in: int, n_out: int) -> nn.Sequential:
-    """A hidden layer: linear, then ReLU."""
-    return nn.Sequential(nn.Linear(n_in, n_out), nn.ReLU())
-
-
 class HiddenGenerator(nn.Module):
-    """G: noise and one-hot y each pass a hidden layer of their own; then they are joined."""
+    """G: noise and one-hot y become feature maps, each by a layer of its own, and are joined."""
 
     def __init__(self, config: Config):
         super().__init__()
-        self.from_noise = hidden(config.latent_dim, config.hidden_noise)
-        self.from_label = hidden(config.classes, config.hidden_label)
-        joined = config.hidden_noise + config.hidden_label
-        self.layers = transposed_convolutions(joined, config.width, config.shape)
+        layers = transposed_convolutions(config.latent_dim, config.width, config.shape)
+        first, joint, n_maps = layers[0], layers[3], config.hidden_label
+        self.from_noise = layers[:3]  # transposed convolution, batch normalisation, ReLU
+        self.from_label = nn.Sequential(
+            nn.ConvTranspose2d(config.classes, n_maps, first.kernel_size, bias=False),
+            nn.BatchNorm2d(n_maps),
+            nn.ReLU(),
+        ).apply(initialise)
+        joint = nn.ConvTranspose2d(
+            joint.in_channels + n_maps, joint.out_channels, 4, stride=2, padding=1, bias=False
+        )
+        self.layers = nn.Sequential(joint.apply(initialise), *layers[4:])
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        joined = torch.cat([self.from_noise(z), self.from_label(y)], dim=1)
-        return self.layers(joined[:, :, None, None])
+        z, y = z[:, :, None, None], y[:, :, None, None]
+        return self.layers(torch.cat([self.from_noise(z), self.from_label(y)], dim=1))
 
 
 class HiddenDiscriminator(nn.Module):
-    """D: image and one-hot y are mapped apart, to features; one joint layer sees both."""
+    """D: image and one-hot y become feature maps, each by a layer of its own, and are joined."""
 
     def __init__(self, config: Config):
         super().__init__()
-        self.features, n_maps = convolutions(config.width, config.shape)
-        n_features = n_maps * layer_sizes(config.shape)[0] ** 2
-        self.from_label = hidden(config.classes, config.hidden_label)
-        self.joint = hidden(n_features + config.hidden_label, config.hidden_joint)
-        self.score = nn.Linear(config.hidden_joint, 1)
+        layers, n_features = convolutions(config.width, config.shape)
+        joint, n_maps = layers[2], config.hidden_label
+        self.from_image = layers[:2]  # convolution, leaky ReLU
+        self.from_label = nn.Sequential(nn.Linear(config.classes, n_maps), nn.LeakyReLU(0.2))
+        joint = nn.Conv2d(
+            joint.in_channels + n_maps, joint.out_channels, 4, stride=2, padding=1, bias=False
+        )
+        self.features = nn.Sequential(joint.apply(initialise), *layers[3:])
+        self.score = nn.Conv2d(n_features, 1, layer_sizes(config.shape)[0]).apply(initialise)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        joined = torch.cat([self.features(x).flatten(1), self.from_label(y)], dim=1)
-        return self.score(self.joint(joined)).squeeze(1)
+        maps = self.from_image(x)
+        planes = self.from_label(y)[:, :, None, None].expand(-1, -1, *maps.shape[2:])
+        return self.score(self.features(torch.cat([maps, planes], dim=1))).flatten()
 
 
 class CGAN(nn.Module):

@@ -14,9 +14,7 @@ from gan_lessons.training import load_run
 from tests.helpers import images, moved, same
 from tests.oracles import check, oracle, scores, sigmoid
 
-CONFIG = replace(
-    cgan.PRESETS["smoke"], latent_dim=3, hidden_noise=4, hidden_label=3, hidden_joint=5
-)
+CONFIG = replace(cgan.PRESETS["smoke"], latent_dim=3, width=2, hidden_label=3)
 WAYS = pytest.mark.parametrize("way", [cgan.CGAN, cgan.HiddenCGAN])
 
 
@@ -196,25 +194,34 @@ def joined_at_the_input(z, labels, weight):
 
 
 @oracle("CGAN-HIDDEN")
-def joined_in_a_hidden_layer(z, labels, w_z, b_z, w_y, b_y, weight):
-    from_noise = np.maximum(0, z @ w_z.T + b_z)
-    from_label = np.maximum(0, w_y[:, labels].T + b_y)
-    return from_noise @ weight[: len(b_z)] + from_label @ weight[len(b_z) :]
+def joined_in_a_hidden_layer(z, labels, w_z, w_y, weight):
+    """Feature maps of both, then a transposed convolution: kernel 4, stride 2, padding 1."""
+
+    def phi(t):  # batch normalisation whose statistics and scales are still 0 and 1, then ReLU
+        return np.maximum(0, t / np.sqrt(1 + 1e-5))
+
+    from_noise = np.einsum("nz,zchw->nchw", z, w_z)
+    joined = np.concatenate([phi(from_noise), phi(w_y[labels])], axis=1)
+    n, _, height, width = joined.shape
+    padded = np.zeros((n, weight.shape[1], 2 * height + 2, 2 * width + 2))
+    for i, j in np.ndindex(height, width):
+        patch = np.einsum("nc,cohw->nohw", joined[:, :, i, j], weight)
+        padded[:, :, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += patch
+    return padded[:, :, 1:-1, 1:-1]
 
 
 NOISE = np.random.default_rng(0).standard_normal((4, CONFIG.latent_dim))
 LABELS = np.array([3, 0, 9, 3])
 
 
-def first_layer(generator, z, labels, parameters):
-    """What the first transposed convolution makes of noise and labels, as rows."""
+def joint_layer(generator, z, labels, parameters):
+    """What the first layer that sees both makes of noise and labels."""
     seen = []
     hook = generator.layers[0].register_forward_hook(lambda _m, _i, out: seen.append(out))
-    weight = parameters["layers.0.weight"].view_as(generator.layers[0].weight)
     inputs = (z, one_hot(labels, CONFIG.classes).double())
-    functional_call(generator, parameters | {"layers.0.weight": weight}, inputs)
+    functional_call(generator, parameters, inputs)
     hook.remove()
-    return seen[0].flatten(1)
+    return seen[0]
 
 
 def array(tensor):
@@ -223,31 +230,30 @@ def array(tensor):
 
 def test_a_label_at_the_input_is_a_bias_for_each_class():
     generator = cgan.InputGenerator(CONFIG).double()
+    layer = generator.layers[0]
 
-    def first(z, labels, weight):
-        return first_layer(generator, z, labels, {"layers.0.weight": weight})
+    def joint(z, labels, weight):
+        parameters = {"layers.0.weight": weight.view_as(layer.weight)}
+        return joint_layer(generator, z, labels, parameters).flatten(1)
 
-    weight = array(generator.layers[0].weight.flatten(1))
-    check("CGAN-INPUT", first, z=NOISE, labels=LABELS, weight=weight)
+    check("CGAN-INPUT", joint, z=NOISE, labels=LABELS, weight=array(layer.weight.flatten(1)))
 
 
-def test_a_label_in_a_hidden_layer_meets_features_of_the_noise():
-    generator = cgan.HiddenGenerator(CONFIG).double()
+def test_a_label_in_a_hidden_layer_is_joined_to_features_of_the_noise():
+    generator = cgan.HiddenGenerator(CONFIG).double().eval()
+    for norm in (generator.from_noise[1], generator.from_label[1]):
+        torch.nn.init.ones_(norm.weight)
     names = {
         "w_z": "from_noise.0.weight",
-        "b_z": "from_noise.0.bias",
         "w_y": "from_label.0.weight",
-        "b_y": "from_label.0.bias",
         "weight": "layers.0.weight",
     }
 
-    def first(z, labels, **parameters):
-        own = {names[name]: value for name, value in parameters.items()}
-        return first_layer(generator, z, labels, own)
+    def joint(z, labels, **weights):
+        return joint_layer(generator, z, labels, {names[k]: w for k, w in weights.items()})
 
-    values = {key: array(generator.get_parameter(name)) for key, name in names.items()}
-    values["weight"] = values["weight"].reshape(len(values["weight"]), -1)
-    check("CGAN-HIDDEN", first, z=NOISE, labels=LABELS, **values)
+    weights = {key: array(generator.get_parameter(name)) for key, name in names.items()}
+    check("CGAN-HIDDEN", joint, z=NOISE, labels=LABELS, **weights)
 
 
 def test_a_discriminator_with_the_label_at_the_input_sees_one_plane_of_ones():
@@ -263,17 +269,16 @@ def test_a_discriminator_with_the_label_at_the_input_sees_one_plane_of_ones():
         assert planes.sum() == 32 * 32  # all others are 0
 
 
-def test_a_discriminator_with_a_hidden_label_joins_it_behind_the_convolutions():
-    network, seen = cgan.HiddenDiscriminator(CONFIG).eval(), []
-    network.joint.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+def test_a_discriminator_with_a_hidden_label_joins_it_behind_the_first_convolution():
+    network, seen = cgan.HiddenDiscriminator(CONFIG), []
+    network.features[0].register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
     x = torch.randn(1, 1, 32, 32).expand(10, -1, -1, -1)
     found = network(x, torch.eye(10))
-    image, label = seen[0].split([seen[0].shape[1] - CONFIG.hidden_label, CONFIG.hidden_label], 1)
-    torch.testing.assert_close(image, image[:1].expand_as(image))
-    expected = torch.relu(
-        torch.eye(10) @ network.from_label[0].weight.T + network.from_label[0].bias
-    )
-    torch.testing.assert_close(label, expected)
+    image, label = seen[0].split([CONFIG.width, CONFIG.hidden_label], dim=1)
+    torch.testing.assert_close(image, image[:1].expand_as(image))  # has seen no label
+    linear = network.from_label[0]
+    features = torch.nn.functional.leaky_relu(linear.weight.T + linear.bias, 0.2)  # of each class
+    torch.testing.assert_close(label, features[:, :, None, None].expand_as(label))
     assert found.shape == (10,)
 
 
@@ -389,7 +394,7 @@ class Confused(torch.nn.Module):
 
 @WAYS
 def test_discriminator_finds_perfect_images_of_the_wrong_class(way):
-    model = way(replace(CONFIG, classes=2, hidden_label=8, hidden_joint=16, learning_rate=5e-3))
+    model = way(replace(CONFIG, classes=2, hidden_label=8, learning_rate=5e-3))
     model.generator = Confused()
     labels = torch.arange(16) % 2
     x = (2.0 * labels - 1)[:, None, None, None].expand(-1, 1, 32, 32)
