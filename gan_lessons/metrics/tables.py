@@ -81,7 +81,7 @@ class Table:
         self.keys = list(dict.fromkeys(key for row in self.rows.values() for key in row))
 
     def _cells(self) -> list[list[str]]:
-        heads = ["", *(HEADINGS.get(key, key.replace("_", " ")) for key in self.keys)]
+        heads = ["samples", *(HEADINGS.get(key, key.replace("_", " ")) for key in self.keys)]
         body = [
             [name, *(_text(key, row.get(key)) for key in self.keys)]
             for name, row in self.rows.items()
