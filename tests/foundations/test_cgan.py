@@ -331,6 +331,12 @@ def test_each_step_moves_one_player(way):
     assert moved(model, lambda: model.step(data)) == {"generator", "discriminator"}
 
 
+def test_the_generator_step_leaves_no_gradients_on_the_discriminator():
+    model = cgan.CGAN(CONFIG)
+    model.generator_step(torch.arange(4))
+    assert all(p.grad is None and p.requires_grad for p in model.discriminator.parameters())
+
+
 class Spy(cgan.CGAN):
     """Remembers every noise, and every pair that the discriminator judges."""
 
