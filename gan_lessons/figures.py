@@ -408,8 +408,8 @@ def bars(
         ax.set_xticks(places, [str(name) for name in names])
         ax.grid(False, axis="x")
         ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-        if len(groups) > 1:
-            ax.legend()
+        if len(groups) > 1:  # above the axes, where it hides no bar
+            fig.legend(loc="outside upper center", ncols=min(len(groups), 3), frameon=False)
     return show(fig, alt=alt)
 
 
