@@ -40,7 +40,15 @@ class Config:
 PRESETS = {
     "smoke": Config(generator_hidden=(32,), discriminator_hidden=(32,), batch_size=32, steps=60),
     "cpu": Config(),
-    "gpu": Config(generator_hidden=(512, 1024), discriminator_hidden=(1024, 512), steps=30_000),
+    "gpu": Config(
+        generator_hidden=(512, 1024),
+        discriminator_hidden=(1024, 512),
+        learning_rate=2e-4,
+        betas=(0.5, 0.999),
+        batch_size=128,
+        steps=30_000,
+        average_decay=0.999,
+    ),
 }
 
 
