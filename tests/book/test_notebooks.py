@@ -74,6 +74,18 @@ def test_text_is_plain_markdown(path):
             assert not raw, f"{path.name}: MyST syntax {raw[0]!r} in {first_line(cell)!r}"
 
 
+def test_every_table_column_has_a_name(path):
+    """A screen reader announces the head of a column; an empty one announces nothing."""
+    for cell in notebook(path).cells:
+        texts = [cell.source] if cell.cell_type == "markdown" else []
+        texts += [o.get("data", {}).get("text/markdown", "") for o in cell.get("outputs", [])]
+        heads = [
+            m[1] for text in texts for m in re.finditer(r"^(\|.*\|)\n\|[ :|-]+\|$", text, re.M)
+        ]
+        for head in heads:
+            assert all(name.strip() for name in head.strip("|").split("|")), f"{path.name}: {head}"
+
+
 def test_images_have_alternative_text(path):
     for cell in code_cells(path):
         for alt in (alt for output in cell.outputs for alt in image_alts(output)):
