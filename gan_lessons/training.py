@@ -111,6 +111,7 @@ def fit(
     _check_loop_options(config, precision, snapshots)
     device = pick_device(device)
     config = dataclasses.replace(config, shape=data.shape)
+    data = data.to(device)  # once: the whole data set lives there
     with own_randomness(device, seed):
         model = build(model_class, config, device)
         averaged = build(model_class, config, device)
@@ -124,8 +125,8 @@ def fit(
             data_name=data.name,
             precision=precision,
         )
-        run.fixed_inputs = _fixed_inputs(model, data.to(device))
-        _train(run, data.to(device), progress, snapshots, monitor, monitor_every)
+        run.fixed_inputs = _fixed_inputs(model, data)
+        _train(run, data, progress, snapshots, monitor, monitor_every)
     return run
 
 
