@@ -14,6 +14,11 @@ def adam(module: nn.Module, learning_rate: float, betas: tuple[float, float]) ->
     return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=fused)
 
 
+def rmsprop(module: nn.Module, learning_rate: float) -> torch.optim.RMSprop:
+    """RMSProp without momentum over the parameters of `module`."""
+    return torch.optim.RMSprop(module.parameters(), lr=learning_rate)
+
+
 def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step downhill: clear the gradients, backpropagate `loss`, move the parameters."""
     optimizer.zero_grad()

@@ -1,7 +1,8 @@
 """The training loop, and the choices that a run starts with: budget, device, preset.
 
 The loop knows nothing about any variant. A model is a `torch.nn.Module` that is built from a
-config, owns its optimisers and has `step(batch) -> dict of scalar tensors` and `sample(...)`.
+config, owns its optimisers and has `step(batch) -> dict of scalar tensors` and `sample(...)`. A
+step that takes more samples than `config.batch_size` says so in `samples_per_step`.
 """
 
 import dataclasses
@@ -195,6 +196,7 @@ def _train(
     device = torch.device(run.device)
     moments = set(_snapshot_steps(config.steps, snapshots))
     monitor_every = monitor_every or max(1, config.steps // 10)
+    samples_per_step = getattr(model, "samples_per_step", config.batch_size)
     average = _Average(run.averaged, model, config.average_decay)
     started = time.perf_counter() - run.seconds
     bar = tqdm(total=config.steps, initial=run.steps, disable=not progress, leave=False)
@@ -205,7 +207,7 @@ def _train(
     model.train()
     try:
         while run.steps < config.steps:
-            batch = data.batch(config.batch_size)
+            batch = data.batch(samples_per_step)
             if batch.x.dim() == 4:
                 batch = batch._replace(x=batch.x.contiguous(memory_format=torch.channels_last))
             with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import gan_lessons
 from gan_lessons.training import BUDGETS, Run, fit, load_run
@@ -90,9 +90,11 @@ def test_losses_are_small_and_pure(module):
     for function in found:
         body = re.sub(r'"""[\s\S]*?"""', "", inspect.getsource(function))
         assert len([line for line in body.splitlines()[1:] if line.strip()]) <= 6
-        scores = {name: torch.randn(5) for name in inspect.signature(function).parameters}
+        parameters = inspect.signature(function).parameters.values()
+        scores = {p.name: torch.randn(5) for p in parameters if p.annotation is Tensor}
+        numbers = {p.name: 0.5 for p in parameters if p.annotation is not Tensor}
         copies = {name: value.clone() for name, value in scores.items()}
-        assert function(**scores).shape == ()
+        assert function(**scores, **numbers).shape == ()
         assert all(same(scores[name], copies[name]) for name in scores)
 
 
@@ -109,7 +111,8 @@ def test_same_seed_same_numbers(module, cls):
     for name, values in a.history.items():
         np.testing.assert_array_equal(values, b.history[name])
     assert same(a.sample(4, seed=0), b.sample(4, seed=0))
-    assert not same(a.sample(4, seed=0), c.sample(4, seed=0))
+    weights = zip(a.model.parameters(), c.model.parameters(), strict=True)
+    assert not any(same(one, other) for one, other in weights if one.dim() > 1)
 
 
 @models
@@ -139,7 +142,10 @@ def test_a_step_reports_finite_scalars_and_moves_every_network(module, cls):
     assert all(v.shape == () and v.isfinite() for v in losses.values())
     assert any(name.endswith("_loss") for name in losses)
     for (name, p), old in zip(run.model.named_parameters(), before, strict=True):
-        assert not torch.equal(p, old), f"{name} did not move"
+        if name.startswith("critic.") and name.endswith(".bias"):
+            continue  # it may shift real and fake scores alike: Wasserstein losses do not see that
+        # A clipped weight may be pushed against its limit and stay.
+        assert p.grad.any() or not torch.equal(p, old), f"{name} takes no part"
 
 
 @modules

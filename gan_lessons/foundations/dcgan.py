@@ -28,6 +28,7 @@ class Config:
     shape: tuple[int, ...] = (1, 32, 32)  # of one image: channels, height, width; from the data
     latent_dim: int = 64  # length of the noise vector z
     width: int = 24  # channels of the layer next to the image; doubles with every halving
+    batch_norm: bool = True  # batch normalisation in the discriminator, too
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # images in one step
@@ -91,30 +92,37 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def transposed_convolutions(n_inputs: int, width: int, shape: tuple[int, ...]) -> nn.Sequential:
+def transposed_convolutions(
+    n_inputs: int, width: int, shape: tuple[int, ...], batch_norm: bool = True
+) -> nn.Sequential:
     """From (n, n_inputs, 1, 1) to images (n, *shape); each layer doubles the side.
 
-    Batch normalisation and ReLU everywhere but at the output, which is a tanh.
+    ReLU everywhere but at the output, which is a tanh; batch normalisation before each ReLU, or
+    nowhere.
     """
     sizes = layer_sizes(shape)
     channels = [width * 2**i for i in reversed(range(len(sizes) - 1))]
-    layers: list[nn.Module] = [nn.ConvTranspose2d(n_inputs, channels[0], sizes[0], bias=False)]
+    bias = not batch_norm  # a shift that batch normalisation would take away again
+    layers: list[nn.Module] = [nn.ConvTranspose2d(n_inputs, channels[0], sizes[0], bias=bias)]
     for n_in, n_out in zip(channels, [*channels[1:], shape[0]], strict=True):
-        layers += [nn.BatchNorm2d(n_in), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False)]
+        layers += [nn.BatchNorm2d(n_in)] if batch_norm else []
+        layers += [nn.ReLU(), nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=bias)]
     return nn.Sequential(*layers, nn.Tanh()).apply(initialise)
 
 
-def convolutions(width: int, shape: tuple[int, ...]) -> tuple[nn.Sequential, int]:
+def convolutions(
+    width: int, shape: tuple[int, ...], batch_norm: bool = True
+) -> tuple[nn.Sequential, int]:
     """From images (n, *shape) to the smallest feature maps, and the number of those maps.
 
-    Leaky ReLU everywhere; batch normalisation everywhere but at the input layer.
+    Leaky ReLU everywhere; batch normalisation everywhere but at the input layer, or nowhere.
     """
     channels = [width * 2**i for i in range(len(layer_sizes(shape)) - 1)]
     layers = [nn.Conv2d(shape[0], width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for n_in, n_out in pairwise(channels):
-        layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=False)]
-        layers += [nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=not batch_norm)]
+        layers += [nn.BatchNorm2d(n_out)] if batch_norm else []
+        layers += [nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers).apply(initialise), channels[-1]
 
 
@@ -134,7 +142,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        self.features, n_maps = convolutions(config.width, config.shape)
+        self.features, n_maps = convolutions(config.width, config.shape, config.batch_norm)
         self.score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0]).apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:

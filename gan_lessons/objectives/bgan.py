@@ -1,0 +1,258 @@
+"""BGAN: fakes are drawn to the decision boundary, and pixels may be discrete.
+
+Hjelm, Jacob, Che, Trischler, Cho, Bengio, "Boundary-Seeking Generative Adversarial Networks", ICLR
+2018, https://arxiv.org/abs/1702.08431.
+
+Equations: [BGAN-D] is the GAN's; [BGAN-G] is the generator's loss for continuous pixels, [BGAN-DG]
+the one for discrete pixels with the weights [BGAN-W], [BGAN-R] its rival from reinforcement
+learning; [BGAN-LOGP] is the log-probability of a binary image, [BGAN-ESS] its effective samples.
+Deviations from the paper: DCGAN's small networks, no estimate of the partition function, larger
+learning rates, the mean score as baseline of REINFORCE, samples from averaged weights.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from gan_lessons.data import Batch, TensorData, digits
+from gan_lessons.networks import Discriminator, Generator
+from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.training import Run, fit, preset
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a BGAN; the defaults are the `cpu` preset."""
+
+    shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
+    latent_dim: int = 64  # length of the noise vector z
+    width: int = 24  # images: channels next to the image; doubles with every halving
+    hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
+    batch_norm: bool = True  # images: batch normalisation in the discriminator, too
+    draws: int = 16  # discrete: M, the images drawn from one z
+    learning_rate: float = 1e-3  # of Adam, for both players
+    betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
+    batch_size: int = 64  # samples in one step
+    steps: int = 1800  # updates of each player
+    average_decay: float = 0.995  # of the averaged weights that samples are drawn from
+
+
+PRESETS = {
+    "smoke": Config(width=4, hidden=(32, 32), draws=4, batch_size=16, steps=30),
+    "cpu": Config(),
+    "gpu": Config(
+        width=64,
+        learning_rate=2e-4,
+        betas=(0.5, 0.999),
+        batch_size=128,
+        steps=15_000,
+        average_decay=0.999,
+    ),
+}
+
+
+def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E softplus(-D(x)) + E softplus(D(G(z))).  [BGAN-D]
+
+    Both scores are logits of any shape; returns a scalar >= 0.
+    """
+    return softplus(-real_scores).mean() + softplus(fake_scores).mean()
+
+
+def generator_loss(fake_scores: Tensor) -> Tensor:
+    """1/2 E D(G(z))^2, least at the decision boundary D = 0.  [BGAN-G]
+
+    Takes logits of any shape; returns a scalar >= 0.
+    """
+    return (fake_scores**2).mean() / 2
+
+
+def importance_weights(fake_scores: Tensor) -> Tensor:
+    """exp D(x_m) / sum_j exp D(x_j), over the draws of one z.  [BGAN-W]
+
+    Takes logits (draws, n); returns weights of the same shape, each column with the sum 1, through
+    which no gradient passes.
+    """
+    return fake_scores.detach().softmax(0)
+
+
+def effective_draws(weights: Tensor) -> Tensor:
+    """E 1 / sum_m w_m^2, from 1 (one draw has all the weight) to the number of draws.  [BGAN-ESS]
+
+    Takes weights (draws, n), each column with the sum 1; returns a scalar.
+    """
+    return (1 / weights.square().sum(0)).mean()
+
+
+def discrete_generator_loss(fake_scores: Tensor, log_probabilities: Tensor) -> Tensor:
+    """-E sum_m w_m log g(x_m | z), with the weights [BGAN-W].  [BGAN-DG]
+
+    Takes logits and log-probabilities of the same draws, both (draws, n); returns a scalar. Only
+    the log-probabilities get a gradient.
+    """
+    return -(importance_weights(fake_scores) * log_probabilities).sum(0).mean()
+
+
+def reinforce_generator_loss(fake_scores: Tensor, log_probabilities: Tensor) -> Tensor:
+    """-E (D(x) - b) log g(x | z), with the mean score as the baseline b.  [BGAN-R]
+
+    Takes logits and log-probabilities of the same draws, of any shape; returns a scalar. Only the
+    log-probabilities get a gradient.
+    """
+    rewards = (fake_scores - fake_scores.mean()).detach()
+    return -(rewards * log_probabilities).mean()
+
+
+def log_probability(pixels: Tensor, logits: Tensor) -> Tensor:
+    """sum over pixels of x a - softplus(a), for x in {0, 1} and logits a.  [BGAN-LOGP]
+
+    `pixels` (draws, n, *shape) and `logits` (n, *shape) give (draws, n). It is a sum, not a mean:
+    the probability of an image is the product over its pixels.
+    """
+    return (pixels * logits - softplus(logits)).flatten(2).sum(2)
+
+
+def binarise(images: Tensor) -> Tensor:
+    """Images in [-1, 1] as -1 and 1, split at 0; any shape."""
+    return torch.where(images > 0, 1.0, -1.0)
+
+
+class BGAN(nn.Module):
+    """Both players, and one step of the game, with continuous pixels."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.generator = Generator(config)
+        self.discriminator = Discriminator(config, config.batch_norm)
+        self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
+        self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
+
+    def noise(self, n: int) -> Tensor:
+        """z ~ N(0, I), shape (n, latent_dim)."""
+        device = next(self.parameters()).device
+        return torch.randn(n, self.config.latent_dim, device=device)
+
+    def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
+        fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
+        real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
+        loss = discriminator_loss(real_scores, fake_scores)
+        update(self.discriminator_optimizer, loss)
+        return {
+            "discriminator_loss": loss,
+            "real_score": real_scores.mean(),
+            "fake_score": fake_scores.mean(),
+        }
+
+    def generator_step(self, n: int) -> dict[str, Tensor]:
+        with frozen(self.discriminator):  # D passes the gradient on, but is not to move
+            fake_scores = self.discriminator(self.generator(self.noise(n)))
+        loss = generator_loss(fake_scores)
+        update(self.generator_optimizer, loss)
+        return {"generator_loss": loss}
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        return self.discriminator_step(batch.x) | self.generator_step(len(batch.x))
+
+    def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
+        """`n` samples, or one for each row of the noise `z`, shape (n, latent_dim)."""
+        with evaluating(self):
+            return self.generator(self.noise(n) if z is None else z)
+
+
+class DiscreteBGAN(nn.Module):
+    """The game with pixels that are -1 or 1: G gives probabilities, the images are drawn.
+
+    No gradient passes through a drawn pixel. Real images are binarised. Points raise `ValueError`.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        if len(config.shape) != 3:
+            raise ValueError(f"Discrete pixels need images, not samples of shape {config.shape}.")
+        self.config = config
+        self.generator = Generator(config, tanh=False)  # one logit for each pixel
+        self.discriminator = Discriminator(config, config.batch_norm)
+        self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
+        self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
+
+    def noise(self, n: int) -> Tensor:
+        """z ~ N(0, I), shape (n, latent_dim)."""
+        device = next(self.parameters()).device
+        return torch.randn(n, self.config.latent_dim, device=device)
+
+    def draw(self, logits: Tensor, draws: int) -> Tensor:
+        """Pixels in {0, 1}, shape (draws, n, *shape), from logits (n, *shape); no gradient."""
+        return logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()
+
+    def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
+        fake = 2 * self.draw(self.generator(self.noise(len(real))), 1)[0] - 1
+        real_scores, fake_scores = self.discriminator(binarise(real)), self.discriminator(fake)
+        loss = discriminator_loss(real_scores, fake_scores)
+        update(self.discriminator_optimizer, loss)
+        return {
+            "discriminator_loss": loss,
+            "real_score": real_scores.mean(),
+            "fake_score": fake_scores.mean(),
+        }
+
+    @torch.no_grad()
+    def scores(self, pixels: Tensor) -> Tensor:
+        """D of pixels in {0, 1}, shape (draws, n, *shape); returns (draws, n)."""
+        return self.discriminator((2 * pixels - 1).flatten(0, 1)).unflatten(0, pixels.shape[:2])
+
+    def generator_step(self, n: int) -> dict[str, Tensor]:
+        logits = self.generator(self.noise(n))
+        pixels = self.draw(logits, self.config.draws)
+        scores = self.scores(pixels)
+        loss = discrete_generator_loss(scores, log_probability(pixels, logits))
+        update(self.generator_optimizer, loss)
+        return {
+            "generator_loss": loss,
+            "effective_draws": effective_draws(importance_weights(scores)),
+        }
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        return self.discriminator_step(batch.x) | self.generator_step(len(batch.x))
+
+    def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
+        """`n` images of -1 and 1, or one for each row of the noise `z`, shape (n, latent_dim)."""
+        with evaluating(self):
+            return 2 * self.draw(self.generator(self.noise(n) if z is None else z), 1)[0] - 1
+
+
+class ReinforceGAN(DiscreteBGAN):
+    """The same discrete game with REINFORCE, for comparison only: only G's loss differs."""
+
+    def generator_step(self, n: int) -> dict[str, Tensor]:
+        logits = self.generator(self.noise(n))
+        pixels = self.draw(logits, self.config.draws)
+        scores = self.scores(pixels)
+        loss = reinforce_generator_loss(scores, log_probability(pixels, logits))
+        update(self.generator_optimizer, loss)
+        return {
+            "generator_loss": loss,
+            "effective_draws": effective_draws(importance_weights(scores)),
+        }
+
+
+def train(
+    config: Config | str | None = None,
+    data: TensorData | None = None,
+    *,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    model_class: type[nn.Module] = BGAN,
+    **options: Any,
+) -> Run:
+    """Train a BGAN on `data` (default: digits); `options` as in `gan_lessons.training.fit`.
+
+    `config` is a `Config`, the name of a preset, or None for the preset of the session's budget;
+    `model_class` is `BGAN`, `DiscreteBGAN` or `ReinforceGAN`.
+    """
+    config = preset(config, PRESETS)
+    data = digits() if data is None else data
+    return fit(model_class, config, data, seed=seed, device=device, **options)
