@@ -49,7 +49,9 @@ class Discriminator(nn.Module):
         super().__init__()
         if len(config.shape) == 3:
             features, maps = convolutions(config.width, config.shape, batch_norm)
-            score = nn.Conv2d(maps, 1, layer_sizes(config.shape)[0]).apply(initialise)
+            score = nn.Conv2d(maps, 1, layer_sizes(config.shape)[0])
+            if batch_norm:
+                score.apply(initialise)
             self.layers = nn.Sequential(*features, score)
         else:
             self.layers = perceptron([*config.shape, *config.hidden, 1], nn.LeakyReLU(0.2))

@@ -85,7 +85,10 @@ def layer_sizes(shape: tuple[int, ...]) -> list[int]:
 
 
 def initialise(module: nn.Module) -> None:
-    """The paper's start: convolution weights from N(0, 0.02), batch-norm scales from N(1, 0.02)."""
+    """The paper's start: convolution weights from N(0, 0.02), batch-norm scales from N(1, 0.02).
+
+    Only for networks with batch normalisation: without it, a signal fades behind such weights.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -107,7 +110,8 @@ def transposed_convolutions(
     for n_in, n_out in zip(channels, [*channels[1:], shape[0]], strict=True):
         layers += [nn.BatchNorm2d(n_in)] if batch_norm else []
         layers += [nn.ReLU(), nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=bias)]
-    return nn.Sequential(*layers, nn.Tanh()).apply(initialise)
+    network = nn.Sequential(*layers, nn.Tanh())
+    return network.apply(initialise) if batch_norm else network
 
 
 def convolutions(
@@ -123,7 +127,8 @@ def convolutions(
         layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=not batch_norm)]
         layers += [nn.BatchNorm2d(n_out)] if batch_norm else []
         layers += [nn.LeakyReLU(0.2)]
-    return nn.Sequential(*layers).apply(initialise), channels[-1]
+    network = nn.Sequential(*layers)
+    return network.apply(initialise) if batch_norm else network, channels[-1]
 
 
 class Generator(nn.Module):
@@ -143,7 +148,9 @@ class Discriminator(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         self.features, n_maps = convolutions(config.width, config.shape, config.batch_norm)
-        self.score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0]).apply(initialise)
+        self.score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0])
+        if config.batch_norm:
+            self.score.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.score(self.features(x)).flatten()

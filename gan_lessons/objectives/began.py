@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from gan_lessons.data import Batch, TensorData, digits
 from gan_lessons.foundations.dcgan import (
     convolutions,
-    initialise,
     layer_sizes,
     transposed_convolutions,
 )
@@ -116,7 +115,7 @@ class Autoencoder(nn.Module):
         if len(config.shape) == 3:
             encoder, maps = convolutions(config.width, config.shape, batch_norm=False)
             code = nn.Conv2d(maps, config.code_dim, layer_sizes(config.shape)[0])
-            self.encoder = nn.Sequential(*encoder, code.apply(initialise))
+            self.encoder = nn.Sequential(*encoder, code)
             self.decoder = transposed_convolutions(
                 config.code_dim, config.width, config.shape, batch_norm=False
             )

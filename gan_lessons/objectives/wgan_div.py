@@ -109,6 +109,7 @@ class WGANDiv(nn.Module):
         return torch.randn(n, self.config.latent_dim, device=device)
 
     def critic_step(self, real: Tensor) -> dict[str, Tensor]:
+        """One update on E D(G(z)) - E D(x) + k E ||grad D(x^)||^p.  [WGANDIV-D]"""
         fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
         distance = critic_loss(self.critic(real), self.critic(fake))
         squared = squared_gradients(self.critic, between(real, fake))

@@ -107,6 +107,7 @@ class WGANGP(nn.Module):
         return torch.randn(n, self.config.latent_dim, device=device)
 
     def critic_step(self, real: Tensor) -> dict[str, Tensor]:
+        """One update on E D(G(z)) - E D(x) + lambda E (||grad D(x^)|| - 1)^2.  [WGANGP-D]"""
         fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
         distance = critic_loss(self.critic(real), self.critic(fake))
         norms = gradient_norms(self.critic, between(real, fake))
