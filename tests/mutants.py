@@ -29,6 +29,8 @@ CGAN = "foundations.cgan"
 T_GAN = "tests/foundations/test_gan.py::"
 T_DCGAN = "tests/foundations/test_dcgan.py::"
 T_CGAN = "tests/foundations/test_cgan.py::"
+WGANGP = "objectives.wgan_gp"
+T_WGANGP = "tests/objectives/test_wgan_gp.py::"
 T_TRAINING = "tests/test_training.py::"
 T_METRICS = "tests/test_metrics.py::"
 
@@ -266,6 +268,154 @@ MUTANTS = [
         "if size == len(fake) == len(real):",
         "fake = torch.cat([fake, fake])\n    if False:",
         T_METRICS + "test_kernel_distance_agrees_with_double_sum",
+    ),
+    # --- wgan_gp ---
+    Mutant(
+        "WGAN-GP: the norm of the gradient is taken over the channels, pixel by pixel",
+        WGANGP,
+        "gradients.flatten(1).norm(2, dim=1)",
+        "gradients.norm(2, dim=1)",
+        T_WGANGP + "test_penalty_of_a_linear_critic_is_exact",
+    ),
+    Mutant(
+        "WGAN-GP: one norm for the whole batch",
+        WGANGP,
+        "gradients.flatten(1).norm(2, dim=1)",
+        "gradients.norm(2)[None]",
+        T_WGANGP + "test_each_point_has_a_norm_of_its_own",
+    ),
+    Mutant(
+        "WGAN-GP: a root of squares has no gradient where the critic is flat",
+        WGANGP,
+        "gradients.flatten(1).norm(2, dim=1)",
+        "gradients.flatten(1).square().sum(1).sqrt()",
+        T_WGANGP + "test_a_flat_critic_has_a_finite_gradient",
+    ),
+    Mutant(
+        "WGAN-GP: one e for the whole batch",
+        WGANGP,
+        "torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)",
+        "torch.rand(*[1] * real.dim(), device=real.device)",
+        T_WGANGP + "test_one_e_for_each_sample_uniform_from_0_to_1",
+    ),
+    Mutant(
+        "WGAN-GP: another e for each pixel",
+        WGANGP,
+        "torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)",
+        "torch.rand_like(real)",
+        T_WGANGP + "test_one_e_for_each_sample_uniform_from_0_to_1",
+    ),
+    Mutant(
+        "WGAN-GP: e has the dimensions of images, also for points",
+        WGANGP,
+        "torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)",
+        "torch.rand(len(real), 1, 1, 1, device=real.device)",
+        T_WGANGP + "test_points_between",
+    ),
+    Mutant(
+        "WGAN-GP: e is normal, so that points lie beyond the two samples",
+        WGANGP,
+        "e = torch.rand(",
+        "e = torch.randn(",
+        T_WGANGP + "test_one_e_for_each_sample_uniform_from_0_to_1",
+    ),
+    Mutant(
+        "WGAN-GP: no create_graph, so that the penalty moves no weight",
+        WGANGP,
+        "create_graph=True",
+        "retain_graph=True",
+        T_WGANGP + "test_the_critics_step_has_the_penalised_loss",
+    ),
+    Mutant(
+        "WGAN-GP: the penalty at real points only",
+        WGANGP,
+        "gradient_norms(self.critic, between(real, fake))",
+        "gradient_norms(self.critic, real)",
+        T_WGANGP + "test_the_critics_step_has_the_penalised_loss",
+    ),
+    Mutant(
+        "WGAN-GP: the penalty wants a squared norm of one",
+        WGANGP,
+        "((norms - 1) ** 2).mean()",
+        "((norms**2 - 1) ** 2).mean()",
+        T_WGANGP + "test_gradient_penalty_is_two_sided_and_on_the_norm",
+    ),
+    Mutant(
+        "WGAN-GP: the penalty is one-sided, the paper's is not",
+        WGANGP,
+        "((norms - 1) ** 2).mean()",
+        "((norms - 1).clamp_min(0) ** 2).mean()",
+        T_WGANGP + "test_gradient_penalty_is_two_sided_and_on_the_norm",
+    ),
+    Mutant(
+        "WGAN-GP: the weight of the penalty is forgotten",
+        WGANGP,
+        "self.config.penalty_weight * gradient_penalty(norms)",
+        "gradient_penalty(norms)",
+        T_WGANGP + "test_the_critics_step_has_the_penalised_loss",
+    ),
+    Mutant(
+        "WGAN-GP: batch normalisation in the critic",
+        WGANGP,
+        "self.critic = Discriminator(config)",
+        "self.critic = Discriminator(config, batch_norm=True)",
+        T_WGANGP + "test_the_model_has_no_batch_normalisation_in_the_critic",
+    ),
+    Mutant(
+        "WGAN-GP: the critic ranks fakes above real samples",
+        WGANGP,
+        "return fake_scores.mean() - real_scores.mean()",
+        "return real_scores.mean() - fake_scores.mean()",
+        T_WGANGP + "test_critic_loss",
+    ),
+    Mutant(
+        "WGAN-GP: the generator lowers the scores of its fakes",
+        WGANGP,
+        "return -fake_scores.mean()",
+        "return fake_scores.mean()",
+        T_WGANGP + "test_generator_loss",
+    ),
+    Mutant(
+        "WGAN-GP: the reported estimate holds the penalty",
+        WGANGP,
+        '"estimate": -distance',
+        '"estimate": -loss',
+        T_WGANGP + "test_what_a_step_reports",
+    ),
+    Mutant(
+        "WGAN-GP: no detach in the critic's step",
+        WGANGP,
+        "self.generator(self.noise(len(real))).detach()",
+        "self.generator(self.noise(len(real)))",
+        T_WGANGP + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "WGAN-GP: the generator learns on the noise of the last critic step",
+        WGANGP,
+        "torch.randn(n, self.config.latent_dim, device=device)",
+        "self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim, device=device))",
+        T_WGANGP + "test_critic_steps_on_samples_of_their_own_then_one_of_the_generator",
+    ),
+    Mutant(
+        "WGAN-GP: the generator moves after every step of the critic",
+        WGANGP,
+        "logged = self.critic_step(real)\n",
+        "logged = self.critic_step(real) | self.generator_step(len(real))\n",
+        T_WGANGP + "test_critic_steps_on_samples_of_their_own_then_one_of_the_generator",
+    ),
+    Mutant(
+        "WGAN-GP: all steps of the critic on the same samples",
+        WGANGP,
+        "logged = self.critic_step(real)\n",
+        "logged = self.critic_step(batch.x[: len(real)])\n",
+        T_WGANGP + "test_critic_steps_on_samples_of_their_own_then_one_of_the_generator",
+    ),
+    Mutant(
+        "WGAN-GP: the critic's Adam has the momentum of a DCGAN",
+        WGANGP,
+        "adam(self.critic, config.learning_rate, config.betas)",
+        "adam(self.critic, config.learning_rate, (0.5, 0.999))",
+        T_WGANGP + "test_optimisers_have_the_settings_of_the_config",
     ),
 ]
 
