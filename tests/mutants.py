@@ -31,6 +31,8 @@ T_DCGAN = "tests/foundations/test_dcgan.py::"
 T_CGAN = "tests/foundations/test_cgan.py::"
 WGANGP = "objectives.wgan_gp"
 T_WGANGP = "tests/objectives/test_wgan_gp.py::"
+LSGAN = "objectives.lsgan"
+T_LSGAN = "tests/objectives/test_lsgan.py::"
 T_TRAINING = "tests/test_training.py::"
 T_METRICS = "tests/test_metrics.py::"
 
@@ -416,6 +418,112 @@ MUTANTS = [
         "adam(self.critic, config.learning_rate, config.betas)",
         "adam(self.critic, config.learning_rate, (0.5, 0.999))",
         T_WGANGP + "test_optimisers_have_the_settings_of_the_config",
+    ),
+    # --- lsgan ---
+    Mutant(
+        "a sigmoid is left in front of the squared error of the discriminator",
+        LSGAN,
+        "return ((real_scores - b) ** 2).mean() / 2 + ((fake_scores - a) ** 2).mean() / 2",
+        "return ((real_scores.sigmoid() - b) ** 2 + (fake_scores.sigmoid() - a) ** 2).mean() / 2",
+        T_LSGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "a sigmoid is left in front of the squared error of the generator",
+        LSGAN,
+        "return ((fake_scores - c) ** 2).mean() / 2",
+        "return ((fake_scores.sigmoid() - c) ** 2).mean() / 2",
+        T_LSGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "the generator's loss has no one half, the discriminator's has it",
+        LSGAN,
+        "return ((fake_scores - c) ** 2).mean() / 2",
+        "return ((fake_scores - c) ** 2).mean()",
+        T_LSGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "the one half stands at one of the two terms only",
+        LSGAN,
+        "((real_scores - b) ** 2).mean() / 2 +",
+        "((real_scores - b) ** 2).mean() +",
+        T_LSGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "the mean score is squared, not the score of each sample",
+        LSGAN,
+        "((fake_scores - a) ** 2).mean() / 2",
+        "(fake_scores.mean() - a) ** 2 / 2",
+        T_LSGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "the targets of real samples and fakes are swapped",
+        LSGAN,
+        "return ((real_scores - b) ** 2).mean() / 2 + ((fake_scores - a) ** 2).mean() / 2",
+        "return ((real_scores - a) ** 2).mean() / 2 + ((fake_scores - b) ** 2).mean() / 2",
+        T_LSGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "mixed codings: the generator always aims at 1, whatever the discriminator was told",
+        LSGAN,
+        "loss = generator_loss(fake_scores, self.coding.c)",
+        "loss = generator_loss(fake_scores)",
+        T_LSGAN + "test_the_step_by_hand",
+    ),
+    Mutant(
+        "mixed codings: the discriminator always has the targets 0 and 1",
+        LSGAN,
+        "loss = discriminator_loss(real_scores, fake_scores, self.coding.a, self.coding.b)",
+        "loss = discriminator_loss(real_scores, fake_scores)",
+        T_LSGAN + "test_the_step_by_hand",
+    ),
+    Mutant(
+        "the generator aims at the target of fakes",
+        LSGAN,
+        "loss = generator_loss(fake_scores, self.coding.c)",
+        "loss = generator_loss(fake_scores, self.coding.a)",
+        T_LSGAN + "test_the_step_by_hand",
+    ),
+    Mutant(
+        "a sigmoid ends the discriminator where it is used",
+        LSGAN,
+        "fake_scores = self.discriminator(self.generator(self.noise(n)))",
+        "fake_scores = self.discriminator(self.generator(self.noise(n))).sigmoid()",
+        T_LSGAN + "test_the_step_by_hand",
+    ),
+    Mutant(
+        "no detach: LSGAN's discriminator loss reaches the generator",
+        LSGAN,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_LSGAN + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "LSGAN's generator learns on the noise of the discriminator's batch",
+        LSGAN,
+        "return torch.randn(n, self.config.latent_dim, device=device)",
+        "return self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim))",
+        T_LSGAN + "test_the_generator_gets_fresh_noise",
+    ),
+    Mutant(
+        "LSGAN's generator moves first, against yesterday's discriminator",
+        LSGAN,
+        "return self.discriminator_step(batch.x) | self.generator_step(len(batch.x))",
+        "return self.generator_step(len(batch.x)) | self.discriminator_step(batch.x)",
+        T_LSGAN + "test_the_step_by_hand",
+    ),
+    Mutant(
+        "real and generated images share a batch normalisation in LSGAN's discriminator",
+        LSGAN,
+        "real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)",
+        "real_scores, fake_scores = self.discriminator(torch.cat([real, fake])).chunk(2)",
+        T_LSGAN + "test_real_and_fake_batches_stay_apart",
+    ),
+    Mutant(
+        "LSGAN has batch normalisation in the discriminator, whether asked for or not",
+        LSGAN,
+        "Discriminator(config, config.batch_norm)",
+        "Discriminator(config, True)",
+        T_LSGAN + "test_batch_norm_in_the_discriminator_is_a_choice",
     ),
 ]
 
