@@ -35,6 +35,8 @@ LSGAN = "objectives.lsgan"
 T_LSGAN = "tests/objectives/test_lsgan.py::"
 T_TRAINING = "tests/test_training.py::"
 T_METRICS = "tests/test_metrics.py::"
+WGAN_DIV = "objectives.wgan_div"
+T_WGAN_DIV = "tests/objectives/test_wgan_div.py::"
 
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
@@ -524,6 +526,164 @@ MUTANTS = [
         "Discriminator(config, config.batch_norm)",
         "Discriminator(config, True)",
         T_LSGAN + "test_batch_norm_in_the_discriminator_is_a_choice",
+    ),
+    # --- wgan_div ---
+    Mutant(
+        "the slope is squared twice: ||g||^(2p)",
+        WGAN_DIV,
+        "return (squared ** (power / 2)).mean()",
+        "return (squared**power).mean()",
+        T_WGAN_DIV + "test_slope_penalty",
+    ),
+    Mutant(
+        "(||g|| - 1)^p: the penalty is centred at 1, as in WGAN-GP",
+        WGAN_DIV,
+        "return (squared ** (power / 2)).mean()",
+        "return ((squared.sqrt() - 1) ** power).mean()",
+        T_WGAN_DIV + "test_slope_penalty",
+    ),
+    Mutant(
+        "a root before the power: NaN where the critic is flat",
+        WGAN_DIV,
+        "return (squared ** (power / 2)).mean()",
+        "return (squared.sqrt() ** power).mean()",
+        T_WGAN_DIV + "test_no_nan_where_the_critic_is_flat",
+    ),
+    Mutant(
+        "the power is computed in half precision, where 7^6 is infinite",
+        WGAN_DIV,
+        "return (squared ** (power / 2)).mean()",
+        "return (squared.half() ** (power / 2)).mean()",
+        T_WGAN_DIV + "test_float16_is_too_small_for_the_sixth_power",
+    ),
+    Mutant(
+        "no create_graph: the penalty does not move the critic",
+        WGAN_DIV,
+        "points, create_graph=True)",
+        "points, retain_graph=True)",
+        T_WGAN_DIV + "test_the_critics_loss_and_its_gradient",
+    ),
+    Mutant(
+        "one slope for the whole batch",
+        WGAN_DIV,
+        "return gradients.flatten(1).square().sum(1)",
+        "return gradients.square().sum()[None]",
+        T_WGAN_DIV + "test_one_slope_for_each_sample_over_all_dimensions",
+    ),
+    Mutant(
+        "one slope for each pixel, over its channels",
+        WGAN_DIV,
+        "return gradients.flatten(1).square().sum(1)",
+        "return gradients.square().sum(1)",
+        T_WGAN_DIV + "test_one_slope_for_each_sample_over_all_dimensions",
+    ),
+    Mutant(
+        "the points of the penalty, the real batch among them, ask for no gradient",
+        WGAN_DIV,
+        "points = points.detach().requires_grad_()",
+        "points = points.detach()",
+        T_WGAN_DIV + "test_each_slope_is_that_of_its_own_sample",
+    ),
+    Mutant(
+        "one e for the whole batch",
+        WGAN_DIV,
+        "e = torch.rand(len(real), *[1]",
+        "e = torch.rand(1, *[1]",
+        T_WGAN_DIV + "test_between",
+    ),
+    Mutant(
+        "one e for each pixel",
+        WGAN_DIV,
+        "e = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)",
+        "e = torch.rand_like(real)",
+        T_WGAN_DIV + "test_points_lie_on_the_way_from_fake_to_real",
+    ),
+    Mutant(
+        "the penalty at real samples only",
+        WGAN_DIV,
+        "return e * real + (1 - e) * fake",
+        "return real + 0 * e * fake",
+        T_WGAN_DIV + "test_between",
+    ),
+    Mutant(
+        "the weight k is halved once too often",
+        WGAN_DIV,
+        "loss = distance + self.config.penalty_weight * penalty",
+        "loss = distance + self.config.penalty_weight / 2 * penalty",
+        T_WGAN_DIV + "test_the_step_reports_its_loss",
+    ),
+    Mutant(
+        "the power of the config is ignored",
+        WGAN_DIV,
+        "slope_penalty(squared, self.config.power)",
+        "slope_penalty(squared)",
+        T_WGAN_DIV + "test_the_step_reports_its_loss",
+    ),
+    Mutant(
+        "-L_D, with the penalty in it, is logged as the estimate",
+        WGAN_DIV,
+        '"estimate": -distance',
+        '"estimate": -loss',
+        T_WGAN_DIV + "test_the_step_reports_its_loss",
+    ),
+    Mutant(
+        "the critic raises the score of fakes",
+        WGAN_DIV,
+        "return fake_scores.mean() - real_scores.mean()",
+        "return real_scores.mean() - fake_scores.mean()",
+        T_WGAN_DIV + "test_critic_loss",
+    ),
+    Mutant(
+        "the generator lowers its own score",
+        WGAN_DIV,
+        "return -fake_scores.mean()",
+        "return fake_scores.mean()",
+        T_WGAN_DIV + "test_generator_loss",
+    ),
+    Mutant(
+        "the critic's loss reaches the generator",
+        WGAN_DIV,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_WGAN_DIV + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "the generator learns on the noise of the critic's last batch",
+        WGAN_DIV,
+        "return torch.randn(n, self.config.latent_dim, device=device)",
+        "z = torch.randn(n, self.config.latent_dim, device=device)\n"
+        "        return self.__dict__.setdefault('z', z)",
+        T_WGAN_DIV + "test_every_critic_step_has_its_own_samples_then_the_generator_moves_once",
+    ),
+    Mutant(
+        "the generator moves after each step of the critic",
+        WGAN_DIV,
+        "logged = self.critic_step(real)\n"
+        "        return logged | self.generator_step(self.config.batch_size)",
+        "logged = self.critic_step(real) | self.generator_step(self.config.batch_size)\n"
+        "        return logged",
+        T_WGAN_DIV + "test_every_critic_step_has_its_own_samples_then_the_generator_moves_once",
+    ),
+    Mutant(
+        "all steps of the critic see the same batch",
+        WGAN_DIV,
+        "for real in batch.x.split(self.config.batch_size):",
+        "for real in [batch.x[: self.config.batch_size]] * self.config.critic_steps:",
+        T_WGAN_DIV + "test_every_critic_step_has_its_own_samples_then_the_generator_moves_once",
+    ),
+    Mutant(
+        "batch normalisation in a critic whose slope is penalised",
+        WGAN_DIV,
+        "self.critic = Discriminator(config)",
+        "self.critic = Discriminator(config, batch_norm=True)",
+        T_WGAN_DIV + "test_the_critic_judges_each_image_alone",
+    ),
+    Mutant(
+        "the critic's optimiser holds the generator",
+        WGAN_DIV,
+        "self.critic_optimizer = adam(self.critic,",
+        "self.critic_optimizer = adam(self.generator,",
+        T_WGAN_DIV + "test_each_step_moves_its_own_network",
     ),
 ]
 
