@@ -37,6 +37,8 @@ T_TRAINING = "tests/test_training.py::"
 T_METRICS = "tests/test_metrics.py::"
 WGAN_DIV = "objectives.wgan_div"
 T_WGAN_DIV = "tests/objectives/test_wgan_div.py::"
+DRAGAN = "objectives.dragan"
+T_DRAGAN = "tests/objectives/test_dragan.py::"
 
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
@@ -684,6 +686,182 @@ MUTANTS = [
         "self.critic_optimizer = adam(self.critic,",
         "self.critic_optimizer = adam(self.generator,",
         T_WGAN_DIV + "test_each_step_moves_its_own_network",
+    ),
+    # --- dragan ---
+    Mutant(
+        "DRAGAN: the adversarial loss is never back-propagated: only the penalty is",
+        DRAGAN,
+        "update(self.discriminator_optimizer, loss)",
+        "update(self.discriminator_optimizer, gradient_penalty(norms))",
+        T_DRAGAN + "test_the_step_descends_the_whole_objective",
+    ),
+    Mutant(
+        "DRAGAN: the penalty is computed and left out of the loss",
+        DRAGAN,
+        "loss = loss + self.config.penalty_weight *",
+        "_ = loss + self.config.penalty_weight *",
+        T_DRAGAN + "test_the_step_descends_the_whole_objective",
+    ),
+    Mutant(
+        "DRAGAN: the penalty has no weight",
+        DRAGAN,
+        "loss = loss + self.config.penalty_weight *",
+        "loss = loss +",
+        T_DRAGAN + "test_the_step_descends_the_whole_objective",
+    ),
+    Mutant(
+        "DRAGAN: the penalty always asks for the slope 1, whatever k is",
+        DRAGAN,
+        "gradient_penalty(norms, self.config.slope)",
+        "gradient_penalty(norms)",
+        T_DRAGAN + "test_the_step_descends_the_whole_objective",
+    ),
+    Mutant(
+        "DRAGAN: no create_graph, so that the penalty moves no weight",
+        DRAGAN,
+        "create_graph=True",
+        "retain_graph=True",
+        T_DRAGAN + "test_the_step_descends_the_whole_objective",
+    ),
+    Mutant(
+        "DRAGAN: the norm of the gradient is taken over the channels, pixel by pixel",
+        DRAGAN,
+        "gradients.flatten(1).norm(2, dim=1)",
+        "gradients.norm(2, dim=1)",
+        T_DRAGAN + "test_penalty_of_a_linear_score_is_exact_whatever_the_noise",
+    ),
+    Mutant(
+        "DRAGAN: one norm for the whole batch",
+        DRAGAN,
+        "gradients.flatten(1).norm(2, dim=1)",
+        "gradients.norm(2)[None]",
+        T_DRAGAN + "test_every_norm_depends_on_its_own_sample",
+    ),
+    Mutant(
+        "DRAGAN: a root of squares has no gradient where the score is flat",
+        DRAGAN,
+        "gradients.flatten(1).norm(2, dim=1)",
+        "gradients.flatten(1).square().sum(1).sqrt()",
+        T_DRAGAN + "test_the_gradient_is_zero_and_not_nan_where_the_score_is_flat",
+    ),
+    Mutant(
+        "DRAGAN: the penalty is on sigmoid(D), which has a quarter of the slope at most",
+        DRAGAN,
+        "discriminator(points).sum()",
+        "discriminator(points).sigmoid().sum()",
+        T_DRAGAN + "test_the_slope_is_the_scores_not_the_probabilitys",
+    ),
+    Mutant(
+        "DRAGAN: only slopes above k are penalised",
+        DRAGAN,
+        "((norms - slope) ** 2).mean()",
+        "((norms - slope).clamp_min(0) ** 2).mean()",
+        T_DRAGAN + "test_gradient_penalty_is_two_sided_and_on_the_norm",
+    ),
+    Mutant(
+        "DRAGAN: the squared norm is compared with k",
+        DRAGAN,
+        "((norms - slope) ** 2).mean()",
+        "((norms**2 - slope) ** 2).mean()",
+        T_DRAGAN + "test_gradient_penalty_is_two_sided_and_on_the_norm",
+    ),
+    Mutant(
+        "DRAGAN: one-sided noise, which only makes images brighter",
+        DRAGAN,
+        "torch.randn_like(real)",
+        "torch.rand_like(real)",
+        T_DRAGAN + "test_the_noise_is_a_centred_gaussian_in_units_of_the_spread",
+    ),
+    Mutant(
+        "DRAGAN: one noise for all pixels of a sample",
+        DRAGAN,
+        "torch.randn_like(real)",
+        "torch.randn(len(real), *[1] * (real.dim() - 1))",
+        T_DRAGAN + "test_points_around_the_data",
+    ),
+    Mutant(
+        "DRAGAN: one noise for the whole batch",
+        DRAGAN,
+        "torch.randn_like(real)",
+        "torch.randn_like(real[:1])",
+        T_DRAGAN + "test_points_around_the_data",
+    ),
+    Mutant(
+        "DRAGAN: the noise is made on the CPU, wherever the data are",
+        DRAGAN,
+        "torch.randn_like(real)",
+        "torch.randn(real.shape)",
+        T_DRAGAN + "test_the_noise_is_made_where_the_data_are",
+    ),
+    Mutant(
+        "DRAGAN: the noise knows nothing of the data's spread",
+        DRAGAN,
+        "scale * real.std() *",
+        "scale *",
+        T_DRAGAN + "test_the_noise_is_a_centred_gaussian_in_units_of_the_spread",
+    ),
+    Mutant(
+        "DRAGAN: the variance of the data in place of the standard deviation",
+        DRAGAN,
+        "real.std()",
+        "real.var()",
+        T_DRAGAN + "test_the_noise_is_a_centred_gaussian_in_units_of_the_spread",
+    ),
+    Mutant(
+        "DRAGAN: the penalty around the fakes",
+        DRAGAN,
+        "around(real, self.config.noise_scale)",
+        "around(fake, self.config.noise_scale)",
+        T_DRAGAN + "test_the_slope_is_measured_around_the_data_whatever_the_fakes_are",
+    ),
+    Mutant(
+        "DRAGAN: the penalty between data and fakes, as in WGAN-GP",
+        DRAGAN,
+        "around(real, self.config.noise_scale)",
+        "torch.lerp(real, fake, torch.rand_like(real))",
+        T_DRAGAN + "test_the_slope_is_measured_around_the_data_whatever_the_fakes_are",
+    ),
+    Mutant(
+        "DRAGAN: the penalty at the data themselves, without noise",
+        DRAGAN,
+        "around(real, self.config.noise_scale)",
+        "real",
+        T_DRAGAN + "test_the_penalty_is_not_at_the_data_themselves",
+    ),
+    Mutant(
+        "DRAGAN: batch normalisation in the penalised discriminator",
+        DRAGAN,
+        "Discriminator(config)",
+        "Discriminator(config, batch_norm=True)",
+        T_DRAGAN + "test_every_norm_depends_on_its_own_sample",
+    ),
+    Mutant(
+        "DRAGAN: no detach: the discriminator's loss reaches the generator",
+        DRAGAN,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_DRAGAN + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "DRAGAN: the generator moves first, against yesterday's discriminator",
+        DRAGAN,
+        "return self.discriminator_step(batch.x) | self.generator_step(len(batch.x))",
+        "return self.generator_step(len(batch.x)) | self.discriminator_step(batch.x)",
+        T_DRAGAN + "test_one_step_is_the_discriminators_then_the_generators_on_fresh_noise",
+    ),
+    Mutant(
+        "DRAGAN: the generator learns on the noise of the discriminator's last batch",
+        DRAGAN,
+        "torch.randn(n, self.config.latent_dim, device=device)",
+        "self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim, device=device))",
+        T_DRAGAN + "test_one_step_is_the_discriminators_then_the_generators_on_fresh_noise",
+    ),
+    Mutant(
+        "DRAGAN: the generator's loss is the saturating one",
+        DRAGAN,
+        "return softplus(-fake_scores).mean()",
+        "return -softplus(fake_scores).mean()",
+        T_DRAGAN + "test_generator_loss",
     ),
 ]
 

@@ -115,6 +115,7 @@ class DRAGAN(nn.Module):
         return torch.randn(n, self.config.latent_dim, device=device)
 
     def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
+        """One update on [DRAGAN-A] + lambda [DRAGAN-P] at the points [DRAGAN-X].  [DRAGAN-D]"""
         fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
         norms = gradient_norms(self.discriminator, around(real, self.config.noise_scale))
