@@ -39,6 +39,8 @@ WGAN_DIV = "objectives.wgan_div"
 T_WGAN_DIV = "tests/objectives/test_wgan_div.py::"
 DRAGAN = "objectives.dragan"
 T_DRAGAN = "tests/objectives/test_dragan.py::"
+BEGAN = "objectives.began"
+T_BEGAN = "tests/objectives/test_began.py::"
 
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
@@ -862,6 +864,155 @@ MUTANTS = [
         "return softplus(-fake_scores).mean()",
         "return -softplus(fake_scores).mean()",
         T_DRAGAN + "test_generator_loss",
+    ),
+    # --- began ---
+    Mutant(
+        "BEGAN: the error is summed over the pixels, so the controller is a thousand times too strong",
+        BEGAN,
+        ".abs().flatten(1).mean(1)",
+        ".abs().flatten(1).sum(1)",
+        T_BEGAN + "test_error_of_each_sample",
+    ),
+    Mutant(
+        "BEGAN: the error is the mean over the batch, not one for each sample",
+        BEGAN,
+        ".abs().flatten(1).mean(1)",
+        ".abs().mean()",
+        T_BEGAN + "test_error_of_each_sample",
+    ),
+    Mutant(
+        "BEGAN: the fakes' error is added, so the discriminator learns to redraw them",
+        BEGAN,
+        "return real_errors.mean() - k * fake_errors.mean()",
+        "return real_errors.mean() + k * fake_errors.mean()",
+        T_BEGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "BEGAN: gamma stands at the fakes' error, on the wrong side",
+        BEGAN,
+        "return gamma * real_error - fake_error",
+        "return real_error - gamma * fake_error",
+        T_BEGAN + "test_controller",
+    ),
+    Mutant(
+        "BEGAN: the controller pushes k away from the balance",
+        BEGAN,
+        "return gamma * real_error - fake_error",
+        "return fake_error - gamma * real_error",
+        T_BEGAN + "test_k_moves_towards_the_balance_unless_it_is_clipped",
+    ),
+    Mutant(
+        "BEGAN: k is not clamped",
+        BEGAN,
+        ".detach().clamp(0, 1)",
+        ".detach()",
+        T_BEGAN + "test_controller",
+    ),
+    Mutant(
+        "BEGAN: k is clamped below only",
+        BEGAN,
+        ".detach().clamp(0, 1)",
+        ".detach().clamp(min=0)",
+        T_BEGAN + "test_controller",
+    ),
+    Mutant(
+        "BEGAN: k drags the graph of every step along",
+        BEGAN,
+        ".detach().clamp(0, 1)",
+        ".clamp(0, 1)",
+        T_BEGAN + "test_no_gradient_reaches_k",
+    ),
+    Mutant(
+        "BEGAN: the measure of convergence has no absolute value",
+        BEGAN,
+        "return real_error + off_balance.abs()",
+        "return real_error + off_balance",
+        T_BEGAN + "test_global_measure",
+    ),
+    Mutant(
+        "BEGAN: the gradient is cut at the target, the first G(z) of the generator's loss",
+        BEGAN,
+        "return (samples - reconstructions)",
+        "return (samples.detach() - reconstructions)",
+        T_BEGAN + "test_both_occurrences_of_the_sample_carry_gradient",
+    ),
+    Mutant(
+        "BEGAN: the generator's step cuts the gradient at the target",
+        BEGAN,
+        "generator_loss(errors(fake, self.discriminator(fake)))",
+        "generator_loss(errors(fake.detach(), self.discriminator(fake)))",
+        T_BEGAN + "test_the_generator_step_follows_the_gradient_through_both_occurrences",
+    ),
+    Mutant(
+        "BEGAN: the generator's step cuts the gradient at the reconstruction",
+        BEGAN,
+        "generator_loss(errors(fake, self.discriminator(fake)))",
+        "generator_loss(errors(fake, self.discriminator(fake.detach())))",
+        T_BEGAN + "test_the_generator_step_follows_the_gradient_through_both_occurrences",
+    ),
+    Mutant(
+        "BEGAN: batch normalisation in the autoencoder, so an error depends on the batch",
+        BEGAN,
+        "encoder, maps = convolutions(config.width, config.shape, batch_norm=False)",
+        "encoder, maps = convolutions(config.width, config.shape, batch_norm=True)",
+        T_BEGAN + "test_the_error_of_a_sample_does_not_depend_on_its_company",
+    ),
+    Mutant(
+        "BEGAN: the code is as wide as the feature maps are deep, not code_dim",
+        BEGAN,
+        "nn.Conv2d(maps, config.code_dim, layer_sizes(config.shape)[0])",
+        "nn.Conv2d(maps, config.code_dim, 1)",
+        T_BEGAN + "test_reconstructions_have_the_shape_of_the_samples",
+    ),
+    Mutant(
+        "BEGAN: k starts at 1, against an autoencoder that cannot redraw anything yet",
+        BEGAN,
+        'self.register_buffer("k", torch.tensor(0.0))',
+        'self.register_buffer("k", torch.tensor(1.0))',
+        T_BEGAN + "test_k_starts_at_zero_and_the_discriminator_as_a_plain_autoencoder",
+    ),
+    Mutant(
+        "BEGAN: k is no buffer and is lost when the run is saved",
+        BEGAN,
+        'self.register_buffer("k", torch.tensor(0.0))',
+        "self.k = torch.tensor(0.0)",
+        T_BEGAN + "test_k_is_saved_with_the_run",
+    ),
+    Mutant(
+        "BEGAN: the history holds k itself, so that every entry is the last value",
+        BEGAN,
+        '"k": self.k.clone()',
+        '"k": self.k',
+        T_BEGAN + "test_the_history_of_k_keeps_every_value",
+    ),
+    Mutant(
+        "BEGAN: .data[0] of a number without axes, which torch has refused since 0.5",
+        BEGAN,
+        '"k": self.k.clone()',
+        '"k": self.k.data[0].clone()',
+        T_BEGAN + "test_the_history_of_k_keeps_every_value",
+    ),
+    Mutant(
+        "BEGAN: k is moved by the fakes of the discriminator's step",
+        BEGAN,
+        'self.control_step(logged["real_error"], logged["generator_loss"])',
+        'self.control_step(logged["real_error"], '
+        '(logged["real_error"] - logged["discriminator_loss"]) / self.k)',
+        T_BEGAN + "test_the_steps_report_the_losses_of_the_equations",
+    ),
+    Mutant(
+        "BEGAN: no detach, so the discriminator's loss reaches the generator",
+        BEGAN,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_BEGAN + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "BEGAN: the generator learns on the noise of the discriminator's batch",
+        BEGAN,
+        "torch.randn(n, self.config.latent_dim, device=device)",
+        "self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim, device=device))",
+        T_BEGAN + "test_the_steps_report_the_losses_of_the_equations",
     ),
 ]
 
