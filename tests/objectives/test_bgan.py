@@ -1,0 +1,587 @@
+"""BGAN: its losses, what they descend on exact distributions, the drawing, and the steps."""
+
+import copy
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from scipy import special, stats
+
+from gan_lessons.data import Batch
+from gan_lessons.foundations import gan
+from gan_lessons.objectives import bgan
+from tests.helpers import images, moved, same
+from tests.oracles import check, oracle, scores, sigmoid
+
+IMAGES = bgan.Config(width=4, latent_dim=8, draws=5)
+POINTS = bgan.Config(shape=(2,), hidden=(16,), latent_dim=8)
+MODELS = [bgan.BGAN, bgan.DiscreteBGAN, bgan.ReinforceGAN]
+DISCRETE = MODELS[1:]
+
+
+def table(draws, n, seed=0):
+    """Scores (draws, n), as float64."""
+    return scores(draws * n, seed=seed).reshape(draws, n)
+
+
+# --- the losses --------------------------------------------------------------------------------
+
+
+@oracle("BGAN-D")
+def discriminator_loss(real_scores, fake_scores):
+    """The paper's logarithms of probabilities."""
+    return -np.log(sigmoid(real_scores)).mean() - np.log(1 - sigmoid(fake_scores)).mean()
+
+
+@discriminator_loss.gradient
+def _(real_scores, fake_scores):
+    return {
+        "real_scores": -sigmoid(-real_scores) / real_scores.size,
+        "fake_scores": sigmoid(fake_scores) / fake_scores.size,
+    }
+
+
+@oracle("BGAN-G")
+def generator_loss(fake_scores):
+    """Half the mean of (log P - log(1 - P))^2."""
+    probability = sigmoid(fake_scores)
+    return ((np.log(probability) - np.log(1 - probability)) ** 2).mean() / 2
+
+
+@generator_loss.gradient
+def _(fake_scores):
+    return {"fake_scores": fake_scores / fake_scores.size}
+
+
+def test_discriminator_loss():
+    real, fake = scores(6), scores(4, seed=1) + 0.5
+    check("BGAN-D", bgan.discriminator_loss, real_scores=real, fake_scores=fake)
+
+
+def test_generator_loss():
+    check("BGAN-G", bgan.generator_loss, fake_scores=scores(7))
+
+
+@pytest.mark.parametrize("score", [-1e4, -200.0, 20.0, 200.0, 1e4])
+def test_the_losses_are_exact_for_extreme_scores(score):
+    """float32, where 1 - sigmoid(20) is 0 and its logarithm is minus infinity."""
+    fake = torch.tensor([score], requires_grad=True)
+    loss = bgan.generator_loss(fake)
+    (gradient,) = torch.autograd.grad(loss, fake)
+    assert loss.item() == pytest.approx(score**2 / 2)
+    assert gradient.item() == score
+    assert bgan.discriminator_loss(torch.zeros(1), fake).item() == pytest.approx(
+        np.log(2) + max(score, 0.0)
+    )
+
+
+@oracle("BGAN-SLOPE")
+def slope(score):
+    """What a fake with this score is pulled by: its own score."""
+    return score
+
+
+@pytest.mark.parametrize("score", [-6.0, -1.0, 0.0, 2.5, 7.0])
+def test_the_slope_changes_its_sign_at_the_boundary_and_the_gans_never_does(score):
+    fake = torch.tensor(score, dtype=torch.float64, requires_grad=True)
+    own, non_saturating = (
+        torch.autograd.grad(loss(fake), fake)[0].item()
+        for loss in (bgan.generator_loss, gan.generator_loss)
+    )
+    assert own == slope(score)
+    assert non_saturating == pytest.approx(-sigmoid(-score), rel=1e-12)
+    assert non_saturating < 0
+
+
+@oracle("BGAN-LOGP")
+def log_probability(pixels, logits):
+    """The logarithms of P and 1 - P, pixel by pixel, in loops."""
+    pixels, probability = np.asarray(pixels), sigmoid(logits)
+    result = np.zeros(pixels.shape[:2])
+    for place in np.ndindex(pixels.shape):
+        p = probability[place[1:]]
+        result[place[:2]] += np.log(p if pixels[place] else 1 - p)
+    return result
+
+
+def test_log_probability():
+    pixels = np.random.default_rng(0).integers(0, 2, (3, 2, 1, 4, 4)).astype(float)
+
+    def of_logits(pixels, logits):
+        return bgan.log_probability(torch.tensor(pixels, dtype=torch.float64), logits)
+
+    logits = scores(32, seed=1).reshape(2, 1, 4, 4)
+    check("BGAN-LOGP", of_logits, pixels=pixels.tolist(), logits=logits)
+
+
+def test_log_probabilities_of_all_images_sum_to_one():
+    logits = torch.tensor(scores(4).reshape(1, 1, 2, 2))
+    every = torch.tensor(list(product((0.0, 1.0), repeat=4)), dtype=torch.float64)
+    total = bgan.log_probability(every.reshape(16, 1, 1, 2, 2), logits).exp().sum()
+    assert total.item() == pytest.approx(1, rel=1e-12)
+
+
+def test_log_probabilities_are_finite_for_extreme_logits():
+    logits = torch.tensor([[[[-300.0, 300.0]]]], requires_grad=True)
+    wrong = torch.tensor([1.0, 0.0]).reshape(1, 1, 1, 1, 2)
+    value = bgan.log_probability(wrong, logits)
+    assert value.item() == -600
+    (gradient,) = torch.autograd.grad(value.sum(), logits)
+    assert gradient.flatten().tolist() == [1, -1]
+
+
+@oracle("BGAN-W")
+def importance_weights(fake_scores):
+    """P / (1 - P), divided by the sum over the draws."""
+    odds = sigmoid(fake_scores) / sigmoid(-fake_scores)
+    return odds / odds.sum(axis=0, keepdims=True)
+
+
+def test_importance_weights():
+    check("BGAN-W", bgan.importance_weights, gradient=False, fake_scores=table(4, 3))
+
+
+def test_weights_sum_to_one_over_the_draws_of_each_noise():
+    weights = bgan.importance_weights(50 * torch.randn(6, 3, dtype=torch.float64))
+    assert torch.allclose(weights.sum(0), torch.ones(3, dtype=torch.float64))
+    shifted = bgan.importance_weights(torch.tensor(table(6, 3)) + torch.tensor([0.0, 900, -900]))
+    assert torch.allclose(shifted, bgan.importance_weights(torch.tensor(table(6, 3))))
+    assert (bgan.importance_weights(torch.full((5, 2), 3.0)) == 0.2).all()
+
+
+@oracle("BGAN-ESS")
+def effective_draws(weights):
+    return np.mean([1 / sum(w**2 for w in column) for column in weights.T])
+
+
+def test_effective_draws():
+    weights = importance_weights(table(5, 3))
+    check("BGAN-ESS", bgan.effective_draws, weights=weights)
+    one, all_alike = torch.eye(5)[:, :2], torch.full((5, 2), 0.2)
+    assert bgan.effective_draws(one).item() == pytest.approx(1)
+    assert bgan.effective_draws(all_alike).item() == pytest.approx(5)
+    assert 1 < bgan.effective_draws(torch.tensor(weights)) < 5
+
+
+@oracle("BGAN-DG")
+def discrete_generator_loss(fake_scores, log_probabilities):
+    weights = special.softmax(np.array(fake_scores), axis=0)
+    return -(weights * log_probabilities).sum() / log_probabilities.shape[1]
+
+
+@discrete_generator_loss.gradient
+def _(fake_scores, log_probabilities):
+    weights = special.softmax(np.array(fake_scores), axis=0)
+    return {"log_probabilities": -weights / log_probabilities.shape[1]}
+
+
+@oracle("BGAN-R")
+def reinforce_generator_loss(fake_scores, log_probabilities):
+    rewards = np.array(fake_scores) - np.mean(fake_scores)
+    return -np.mean(rewards * log_probabilities)
+
+
+@reinforce_generator_loss.gradient
+def _(fake_scores, log_probabilities):
+    return {"log_probabilities": (np.mean(fake_scores) - fake_scores) / log_probabilities.size}
+
+
+@pytest.mark.parametrize(
+    ("tag", "loss"),
+    [
+        ("BGAN-DG", bgan.discrete_generator_loss),
+        ("BGAN-R", bgan.reinforce_generator_loss),
+    ],
+)
+def test_losses_of_drawn_images(tag, loss):
+    def of_log_probabilities(fake_scores, log_probabilities):
+        return loss(torch.tensor(fake_scores, dtype=torch.float64), log_probabilities)
+
+    inputs = {"fake_scores": table(4, 3).tolist(), "log_probabilities": table(4, 3, seed=1) - 9}
+    check(tag, of_log_probabilities, **inputs)
+
+
+@pytest.mark.parametrize("loss", [bgan.discrete_generator_loss, bgan.reinforce_generator_loss])
+def test_only_the_log_probabilities_get_a_gradient(loss):
+    fake_scores, log_probabilities = (
+        torch.tensor(table(4, 3, seed), requires_grad=True) for seed in (0, 1)
+    )
+    loss(fake_scores, log_probabilities).backward()
+    assert log_probabilities.grad.abs().min() > 0
+    assert fake_scores.grad is None, "the weights are constants of the loss"
+
+
+# --- on a distribution over five things --------------------------------------------------------
+
+COUNTS = np.array([1, 2, 3, 4, 6])  # 16 draws that come as often as q says
+
+
+def exact(seed):
+    """p, q, the draws, and theta with q = softmax(theta)."""
+    p, q = np.random.default_rng(seed).dirichlet(np.ones(5)), COUNTS / COUNTS.sum()
+    return p, q, np.repeat(np.arange(5), COUNTS), np.log(q)
+
+
+def gradient(loss, D, draws, theta):
+    """Of a loss over these draws of softmax(theta), with respect to theta."""
+    t = torch.tensor(theta, requires_grad=True)
+    value = loss(torch.tensor(D)[draws][:, None], t.log_softmax(0)[draws][:, None])
+    return torch.autograd.grad(value, t)[0].numpy()
+
+
+def differences(function, point, h=1e-5):
+    steps = h * np.eye(len(point))
+    return np.array([(function(point + s) - function(point - s)) / (2 * h) for s in steps])
+
+
+@oracle("BGAN-RATIO")
+def optimal_score(p, q):
+    return np.log(p) - np.log(q)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_at_the_optimal_score_the_weights_turn_fakes_into_data(seed):
+    real_counts = np.random.default_rng(seed).integers(1, 9, 5)
+    p, (_, q, draws, _) = real_counts / real_counts.sum(), exact(seed)
+    best = torch.tensor(optimal_score(p, q), requires_grad=True)
+    real = np.repeat(np.arange(5), real_counts)
+    loss = bgan.discriminator_loss(best[real], best[draws])
+    assert torch.autograd.grad(loss, best)[0].abs().max() < 1e-15
+    weights = bgan.importance_weights(best[draws][:, None])[:, 0].numpy()
+    np.testing.assert_allclose(np.bincount(draws, weights), p, rtol=1e-12)
+    assert (q * np.exp(best.detach().numpy())).sum() == pytest.approx(1, rel=1e-12)
+
+
+@oracle("BGAN-KL")
+def divergence(p, theta):
+    """KL(p || q) of q = softmax(theta)."""
+    return stats.entropy(p, special.softmax(theta))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_weighted_loss_descends_the_divergence(seed):
+    p, q, draws, theta = exact(seed)
+    own = gradient(bgan.discrete_generator_loss, optimal_score(p, q), draws, theta)
+    np.testing.assert_allclose(own, q - p, atol=1e-12)
+    np.testing.assert_allclose(own, differences(lambda t: divergence(p, t), theta), atol=1e-8)
+
+
+@oracle("BGAN-RKL")
+def reverse_divergence(p, theta):
+    """KL(q || p) of q = softmax(theta)."""
+    return stats.entropy(special.softmax(theta), p)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_reinforce_descends_the_reverse_divergence_with_any_baseline(seed):
+    p, q, draws, theta = exact(seed)
+    D = optimal_score(p, q)
+    expected = differences(lambda t: reverse_divergence(p, t), theta)
+    own = gradient(bgan.reinforce_generator_loss, D, draws, theta)
+    np.testing.assert_allclose(own, expected, atol=1e-8)
+    for baseline in (0, 1, 7):
+
+        def loss(fake_scores, log_probabilities, baseline=baseline):
+            return -((fake_scores - baseline) * log_probabilities).mean()
+
+        np.testing.assert_allclose(gradient(loss, D, draws, theta), own, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [bgan.discrete_generator_loss, bgan.reinforce_generator_loss])
+def test_a_discriminator_that_sees_no_difference_teaches_nothing(loss):
+    _, _, draws, theta = exact(0)
+    assert np.abs(gradient(loss, np.full(5, 3.0), draws, theta)).max() < 1e-15
+
+
+@oracle("BGAN-LOO")
+def rewards_left_one_out(fake_scores):
+    """Each score less the mean of all the others."""
+    return np.array([s - np.delete(fake_scores, k).mean() for k, s in enumerate(fake_scores)])
+
+
+def test_the_mean_as_baseline_is_leave_one_out_but_for_a_factor():
+    values, n = scores(6), 6
+    log_probabilities = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+    bgan.reinforce_generator_loss(torch.tensor(values), log_probabilities).backward()
+    rewards = -n * log_probabilities.grad.numpy()
+    np.testing.assert_allclose(rewards, (n - 1) / n * rewards_left_one_out(values), rtol=1e-12)
+
+
+def expected_gradient(loss, D, n_draws, theta):
+    """Over all sequences of draws, each with its probability."""
+    q = special.softmax(theta)
+    sequences = [list(draws) for draws in product(range(len(q)), repeat=n_draws)]
+    return sum(q[draws].prod() * gradient(loss, D, draws, theta) for draws in sequences)
+
+
+@pytest.mark.parametrize("n_draws", [2, 3])
+def test_reinforce_is_unbiased_up_to_that_factor(n_draws):
+    p, theta = np.array([0.5, 0.3, 0.2]), np.array([0.0, 1.0, -1.0])
+    D = optimal_score(p, special.softmax(theta))
+    wanted = differences(lambda t: reverse_divergence(p, t), theta)
+    own = expected_gradient(bgan.reinforce_generator_loss, D, n_draws, theta)
+    np.testing.assert_allclose(own, (n_draws - 1) / n_draws * wanted, atol=1e-8)
+
+
+def test_one_draw_teaches_nothing_and_more_draws_come_closer():
+    p, theta = np.array([0.5, 0.3, 0.2]), np.array([0.0, 1.0, -1.0])
+    D = optimal_score(p, special.softmax(theta))
+    wanted = differences(lambda t: divergence(p, t), theta)
+    shares = [
+        expected_gradient(bgan.discrete_generator_loss, D, m, theta) @ wanted / (wanted @ wanted)
+        for m in (1, 2, 4)
+    ]
+    assert shares[0] == pytest.approx(0, abs=1e-12)
+    assert 0 < shares[1] < shares[2] < 1
+
+
+@oracle("BGAN-COND")
+def divergence_of_the_conditionals(D, thetas, before):
+    """Mean over z of KL(e^D g(. | z) / alpha(z) || g(. | z)), the first g as it was before."""
+    total = 0.0
+    for theta, old in zip(thetas, before, strict=True):
+        wanted = special.softmax(D + np.log(special.softmax(old)))
+        total += stats.entropy(wanted, special.softmax(theta))
+    return total / len(thetas)
+
+
+def two_noises():
+    """Two noises, each with 16 draws that come exactly as often as g(. | z) says."""
+    counts = np.array([[1, 2, 3, 4, 6], [8, 4, 2, 1, 1]])
+    draws = np.stack([np.repeat(np.arange(5), row) for row in counts], axis=1)
+    return draws, np.log(counts / 16), np.random.default_rng(0).dirichlet(np.ones(5))
+
+
+def gradient_of_two_noises(weights, D, draws, thetas):
+    """Of minus the weighted log-probabilities, with respect to both thetas."""
+    t = torch.tensor(thetas, requires_grad=True)
+    logs = torch.stack([t[z].log_softmax(0)[draws[:, z]] for z in (0, 1)], dim=1)
+    return torch.autograd.grad(-(weights(torch.tensor(D)[draws]) * logs).sum(), t)[0].numpy()
+
+
+def test_weights_for_each_noise_descend_the_divergence_of_the_conditionals():
+    draws, thetas, p = two_noises()
+    D = optimal_score(p, np.exp(thetas).mean(0))
+    own = gradient_of_two_noises(lambda s: bgan.importance_weights(s) / 2, D, draws, thetas)
+
+    def flat(t):
+        return divergence_of_the_conditionals(D, t.reshape(2, 5), thetas)
+
+    np.testing.assert_allclose(own.ravel(), differences(flat, thetas.ravel()), atol=1e-8)
+
+
+def test_one_softmax_over_all_noises_descends_the_divergence_of_the_images():
+    draws, thetas, p = two_noises()
+    D = optimal_score(p, np.exp(thetas).mean(0))
+    own = gradient_of_two_noises(
+        lambda s: bgan.importance_weights(s.reshape(-1, 1)).reshape(s.shape), D, draws, thetas
+    )
+
+    def flat(t):
+        return stats.entropy(p, special.softmax(t.reshape(2, 5), axis=1).mean(0))
+
+    np.testing.assert_allclose(own.ravel(), differences(flat, thetas.ravel()), atol=1e-8)
+
+
+# --- drawing -----------------------------------------------------------------------------------
+
+
+def test_binarise():
+    x = torch.tensor([[-1.0, -0.01, 0.0, 0.01, 1.0]])
+    assert bgan.binarise(x).tolist() == [[-1, -1, -1, 1, 1]]
+
+
+def test_draws_follow_the_probabilities_and_pass_no_gradient():
+    model = bgan.DiscreteBGAN(IMAGES)
+    logits = torch.tensor([-20.0, -1.0, 0.0, 2.0, 20.0]).reshape(1, 1, 1, 5).requires_grad_()
+    torch.manual_seed(0)
+    pixels = model.draw(logits, 4000)
+    assert pixels.shape == (4000, 1, 1, 1, 5)
+    assert not pixels.requires_grad
+    assert set(pixels.unique().tolist()) == {0.0, 1.0}
+    shares = pixels.mean(0).flatten().tolist()
+    assert shares == pytest.approx(logits.sigmoid().flatten().tolist(), abs=0.03)
+    correlation = np.corrcoef(pixels.reshape(4000, 5)[:, 1:4].T)
+    assert np.abs(correlation - np.eye(3)).max() < 0.06, "pixels are drawn one by one"
+
+
+def test_draws_of_one_noise_differ():
+    model = bgan.DiscreteBGAN(IMAGES)
+    pixels = model.draw(model.generator(model.noise(2)), 3).flatten(2)
+    assert len({tuple(row.tolist()) for row in pixels.flatten(0, 1)}) == 6
+
+
+def test_logits_are_not_bounded():
+    model = bgan.DiscreteBGAN(IMAGES)
+    for parameter in model.generator.parameters():
+        parameter.data *= 10
+    assert model.generator(model.noise(4)).abs().max() > 2, "a tanh would keep 0.27 < P < 0.73"
+
+
+@pytest.mark.parametrize("model_class", DISCRETE)
+def test_samples_are_binary_and_drawn_anew(model_class):
+    model = model_class(IMAGES)
+    z = model.noise(3)
+    first, second = model.sample(z=z), model.sample(z=z)
+    assert first.shape == (3, 1, 32, 32)
+    assert set(first.unique().tolist()) == {-1.0, 1.0}
+    assert not same(first, second)
+    assert model.sample(4).shape == (4, 1, 32, 32)
+
+
+def test_samples_of_continuous_pixels_are_the_generators():
+    model = bgan.BGAN(POINTS)
+    z = model.noise(3)
+    assert same(model.sample(z=z), model.sample(z=z))
+    assert not same(model.sample(3), model.sample(3))
+    assert not model.sample(3).requires_grad
+
+
+@pytest.mark.parametrize("model_class", DISCRETE)
+def test_points_have_no_pixels_to_draw(model_class):
+    with pytest.raises(ValueError, match=r"need images, not samples of shape \(2,\)"):
+        model_class(POINTS)
+
+
+# --- the step ----------------------------------------------------------------------------------
+
+
+def real_images(n):
+    return images(n).floats()
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_each_step_moves_its_own_network(model_class):
+    model, real = model_class(IMAGES), real_images(6)
+    assert moved(model, lambda: model.discriminator_step(real)) == {"discriminator"}
+    assert moved(model, lambda: model.generator_step(6)) == {"generator"}
+    assert moved(model, lambda: model.step(Batch(real, None))) == {"discriminator", "generator"}
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_no_loss_leaves_a_gradient_at_the_other_network(model_class):
+    model = model_class(IMAGES)
+    model.discriminator_step(real_images(6))
+    assert all(p.grad is None for p in model.generator.parameters()), "detach is missing"
+    before = [p.grad.clone() for p in model.discriminator.parameters()]
+    model.generator_step(6)
+    after = [p.grad for p in model.discriminator.parameters()]
+    assert all(same(a, b) for a, b in zip(after, before, strict=True)), "D is not frozen"
+    assert all(p.requires_grad for p in model.discriminator.parameters()), "D stays frozen"
+
+
+@pytest.mark.parametrize("model_class", MODELS)
+def test_both_players_get_fresh_noise(model_class):
+    model, drawn = model_class(IMAGES), []
+    draw = model.noise
+
+    def remember(n):
+        drawn.append(draw(n))
+        return drawn[-1]
+
+    model.noise = remember
+    model.step(Batch(real_images(6), None))
+    assert [len(z) for z in drawn] == [6, 6]
+    assert not same(*drawn)
+    assert not same(draw(6), draw(6))
+
+
+def test_the_step_by_hand():
+    model, real = bgan.BGAN(POINTS), torch.randn(16, 2)
+    other, noise = copy.deepcopy(model), [torch.randn(16, POINTS.latent_dim) for _ in range(2)]
+    queue = iter(noise)
+    model.noise = lambda n: next(queue)
+    result = model.step(Batch(real, None))
+
+    fake_scores = other.discriminator(other.generator(noise[0]).detach())
+    d_loss = bgan.discriminator_loss(other.discriminator(real), fake_scores)
+    d_loss.backward()
+    torch.optim.Adam(other.discriminator.parameters(), POINTS.learning_rate, POINTS.betas).step()
+    g_loss = other.discriminator(other.generator(noise[1])).square().mean() / 2
+    assert result["discriminator_loss"].item() == pytest.approx(d_loss.item(), rel=1e-5)
+    assert result["generator_loss"].item() == pytest.approx(g_loss.item(), rel=1e-4)
+
+
+def seen_by(discriminator, action):
+    """What a network is given while `action` runs."""
+    seen = []
+    hook = discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    action()
+    hook.remove()
+    return seen
+
+
+def test_the_discriminator_sees_binary_images_in_one_range_only():
+    model, real = bgan.DiscreteBGAN(IMAGES), real_images(6)
+    seen = seen_by(model.discriminator, lambda: model.step(Batch(real, None)))
+    assert [len(x) for x in seen] == [6, 6, 6 * IMAGES.draws], "real, fake, all draws"
+    assert all(set(x.unique().tolist()) == {-1.0, 1.0} for x in seen)
+    assert same(seen[0], torch.where(real > 0, 1.0, -1.0))
+
+
+@pytest.mark.parametrize("model_class", DISCRETE)
+def test_the_discrete_generator_step_by_hand(model_class):
+    """Scores, draws and log-probabilities belong together, draw by draw and noise by noise."""
+    model = model_class(bgan.Config(width=4, latent_dim=8, draws=3, batch_norm=False))
+    z = model.noise(2)
+    logits = model.generator(z).detach()
+    torch.manual_seed(5)
+    pixels = logits.sigmoid().expand(3, *logits.shape).bernoulli()
+    with torch.no_grad():
+        for parameter in model.discriminator.parameters():
+            parameter.mul_(4)  # scores that differ
+        D = torch.stack([model.discriminator(2 * draw - 1) for draw in pixels])
+    log_p = torch.stack(
+        [
+            torch.distributions.Bernoulli(logits=logits).log_prob(draw).sum((1, 2, 3))
+            for draw in pixels
+        ]
+    )
+    weights = D.exp() / D.exp().sum(0)
+    reward = (D - D.mean()) / 3 if model_class is bgan.ReinforceGAN else weights
+    model.noise = lambda n: z
+    torch.manual_seed(5)
+    result = model.generator_step(2)
+    assert D.std(0).min() > 1e-4
+    loss = -(reward * log_p).sum(0).mean()
+    assert result["generator_loss"].item() == pytest.approx(loss.item(), rel=1e-4, abs=1e-4)
+    ess = (1 / weights.square().sum(0)).mean()
+    assert result["effective_draws"].item() == pytest.approx(ess.item(), rel=1e-5)
+
+
+# --- train -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model_class", DISCRETE)
+def test_drawn_pixels_learn_without_a_gradient_through_them(model_class):
+    """The discriminator is fixed and likes images whose left half is white."""
+    torch.manual_seed(0)
+    config = bgan.Config(shape=(1, 28, 28), width=4, latent_dim=4, draws=8, learning_rate=0.01)
+    model = model_class(config)
+    likes = torch.ones(28, 28)
+    likes[:, 14:] = -1
+    score = torch.nn.Linear(784, 1)
+    score.weight.data.copy_(likes.reshape(1, 784) / 20)
+    model.discriminator = torch.nn.Sequential(torch.nn.Flatten(), score, torch.nn.Flatten(0))
+    for _ in range(40):
+        model.generator_step(16)
+    white = (model.sample(64) + 1).mean((0, 1)) / 2
+    assert white[:, :14].mean() > white[:, 14:].mean() + 0.3
+
+
+def test_a_run_logs_the_effective_draws():
+    config = bgan.Config(width=4, latent_dim=4, draws=8, batch_size=8, steps=5)
+    options = {"device": "cpu", "progress": False, "snapshots": 2}
+    run = bgan.train(config, images(), model_class=bgan.DiscreteBGAN, **options)
+    assert len(run.history["effective_draws"]) == 5
+    assert run.history["effective_draws"].min() >= 1
+    assert run.history["effective_draws"].max() <= 8 * (1 + 1e-5)
+    assert set(run.snapshots.unique().tolist()) == {0, 255}
+
+
+def test_train_takes_a_preset_or_a_config():
+    with pytest.raises(ValueError, match="choose one of 'smoke', 'cpu', 'gpu'"):
+        bgan.train("large", images())
+    with pytest.raises(TypeError, match=r"must be a gan_lessons\.objectives\.bgan\.Config"):
+        bgan.train({"steps": 3}, images())
