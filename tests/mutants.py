@@ -867,7 +867,7 @@ MUTANTS = [
     ),
     # --- began ---
     Mutant(
-        "BEGAN: the error is summed over the pixels, so the controller is a thousand times too strong",
+        "BEGAN: the error is summed over the pixels, and the controller is far too strong",
         BEGAN,
         ".abs().flatten(1).mean(1)",
         ".abs().flatten(1).sum(1)",
