@@ -167,13 +167,15 @@ def test_effective_draws():
 @oracle("BGAN-DG")
 def discrete_generator_loss(fake_scores, log_probabilities):
     weights = special.softmax(np.array(fake_scores), axis=0)
-    return -(weights * log_probabilities).sum() / log_probabilities.shape[1]
+    draws, n = log_probabilities.shape
+    return -(weights * log_probabilities).sum() / n + log_probabilities.sum() / (draws * n)
 
 
 @discrete_generator_loss.gradient
 def _(fake_scores, log_probabilities):
     weights = special.softmax(np.array(fake_scores), axis=0)
-    return {"log_probabilities": -weights / log_probabilities.shape[1]}
+    draws, n = log_probabilities.shape
+    return {"log_probabilities": (1 / draws - weights) / n}
 
 
 @oracle("BGAN-R")
@@ -322,6 +324,29 @@ def test_reinforce_is_unbiased_up_to_that_factor(n_draws):
     wanted = differences(lambda t: reverse_divergence(p, t), theta)
     own = expected_gradient(bgan.reinforce_generator_loss, D, n_draws, theta)
     np.testing.assert_allclose(own, (n_draws - 1) / n_draws * wanted, atol=1e-8)
+
+
+def test_the_mean_of_the_weights_changes_nothing_on_average_and_takes_noise_away():
+    """Against the paper's form, over all sequences of draws."""
+
+    def paper(fake_scores, log_probabilities):
+        return -(bgan.importance_weights(fake_scores) * log_probabilities).sum(0).mean()
+
+    p, theta = np.array([0.5, 0.3, 0.2]), np.array([0.0, 1.0, -1.0])
+    q = special.softmax(theta)
+    D = optimal_score(p, q)
+    ours, theirs = (
+        expected_gradient(f, D, 4, theta) for f in (bgan.discrete_generator_loss, paper)
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+    noise = [
+        sum(
+            q[list(draws)].prod() * ((gradient(f, D, list(draws), theta) - ours) ** 2).sum()
+            for draws in product(range(3), repeat=4)
+        )
+        for f in (bgan.discrete_generator_loss, paper)
+    ]
+    assert noise[0] < noise[1] / 2
 
 
 def test_one_draw_teaches_nothing_and_more_draws_come_closer():
@@ -539,7 +564,7 @@ def test_the_discrete_generator_step_by_hand(model_class):
         ]
     )
     weights = D.exp() / D.exp().sum(0)
-    reward = (D - D.mean()) / 3 if model_class is bgan.ReinforceGAN else weights
+    reward = (D - D.mean()) / 3 if model_class is bgan.ReinforceGAN else weights - 1 / 3
     model.noise = lambda n: z
     torch.manual_seed(5)
     result = model.generator_step(2)
@@ -564,7 +589,7 @@ def test_drawn_pixels_learn_without_a_gradient_through_them(model_class):
     score = torch.nn.Linear(784, 1)
     score.weight.data.copy_(likes.reshape(1, 784) / 20)
     model.discriminator = torch.nn.Sequential(torch.nn.Flatten(), score, torch.nn.Flatten(0))
-    for _ in range(40):
+    for _ in range(60):
         model.generator_step(16)
     white = (model.sample(64) + 1).mean((0, 1)) / 2
     assert white[:, :14].mean() > white[:, 14:].mean() + 0.3
