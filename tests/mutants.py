@@ -33,6 +33,8 @@ WGANGP = "objectives.wgan_gp"
 T_WGANGP = "tests/objectives/test_wgan_gp.py::"
 LSGAN = "objectives.lsgan"
 T_LSGAN = "tests/objectives/test_lsgan.py::"
+WGAN = "objectives.wgan"
+T_WGAN = "tests/objectives/test_wgan.py::"
 T_TRAINING = "tests/test_training.py::"
 T_METRICS = "tests/test_metrics.py::"
 WGAN_DIV = "objectives.wgan_div"
@@ -41,6 +43,8 @@ DRAGAN = "objectives.dragan"
 T_DRAGAN = "tests/objectives/test_dragan.py::"
 BEGAN = "objectives.began"
 T_BEGAN = "tests/objectives/test_began.py::"
+BGAN = "objectives.bgan"
+T_BGAN = "tests/objectives/test_bgan.py::"
 
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
@@ -1013,6 +1017,317 @@ MUTANTS = [
         "torch.randn(n, self.config.latent_dim, device=device)",
         "self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim, device=device))",
         T_BEGAN + "test_the_steps_report_the_losses_of_the_equations",
+    ),
+    # --- bgan ---
+    Mutant(
+        "BGAN: every image counts as fake, the labels are ignored",
+        BGAN,
+        D_LOSS,
+        "return softplus(real_scores).mean() + softplus(fake_scores).mean()",
+        T_BGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "BGAN: log(1 - sigmoid) in float32, which is infinite at a score of 20",
+        BGAN,
+        "return (fake_scores**2).mean() / 2",
+        "P = fake_scores.sigmoid()\n    return (P.log() - (1 - P).log()).square().mean() / 2",
+        T_BGAN + "test_the_losses_are_exact_for_extreme_scores",
+    ),
+    Mutant(
+        "BGAN: no half, so the slope is twice the score",
+        BGAN,
+        "return (fake_scores**2).mean() / 2",
+        "return (fake_scores**2).mean()",
+        T_BGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "BGAN: the non-saturating loss, which seeks no boundary",
+        BGAN,
+        "return (fake_scores**2).mean() / 2",
+        "return softplus(-fake_scores).mean()",
+        T_BGAN + "test_the_slope_changes_its_sign_at_the_boundary_and_the_gans_never_does",
+    ),
+    Mutant(
+        "BGAN: softmax over the batch, not over the draws of one noise",
+        BGAN,
+        "fake_scores.detach().softmax(0)",
+        "fake_scores.detach().softmax(1)",
+        T_BGAN + "test_weights_sum_to_one_over_the_draws_of_each_noise",
+    ),
+    Mutant(
+        "BGAN: one softmax over all draws of all noises",
+        BGAN,
+        "fake_scores.detach().softmax(0)",
+        "fake_scores.detach().flatten().softmax(0).reshape(fake_scores.shape)",
+        T_BGAN + "test_importance_weights",
+    ),
+    Mutant(
+        "BGAN: exp of the scores without taking the largest away, which overflows",
+        BGAN,
+        "fake_scores.detach().softmax(0)",
+        "(fake_scores.detach().exp() / fake_scores.detach().exp().sum(0))",
+        T_BGAN + "test_weights_sum_to_one_over_the_draws_of_each_noise",
+    ),
+    Mutant(
+        "BGAN: weights that are not detached",
+        BGAN,
+        "fake_scores.detach().softmax(0)",
+        "fake_scores.softmax(0)",
+        T_BGAN + "test_only_the_log_probabilities_get_a_gradient",
+    ),
+    Mutant(
+        "BGAN: weights from probabilities, not from the ratio P / (1 - P)",
+        BGAN,
+        "fake_scores.detach().softmax(0)",
+        "(fake_scores.detach().sigmoid() / fake_scores.detach().sigmoid().sum(0))",
+        T_BGAN + "test_at_the_optimal_score_the_weights_turn_fakes_into_data",
+    ),
+    Mutant(
+        "BGAN: the weights keep their mean, and with it the noise",
+        BGAN,
+        "((weights - 1 / len(weights)) * log_probabilities)",
+        "(weights * log_probabilities)",
+        T_BGAN + "test_the_mean_of_the_weights_changes_nothing_on_average_and_takes_noise_away",
+    ),
+    Mutant(
+        "BGAN: the good images are made less probable",
+        BGAN,
+        "return -((weights - 1 / len(weights)) * log_probabilities)",
+        "return ((weights - 1 / len(weights)) * log_probabilities)",
+        T_BGAN + "test_the_weighted_loss_descends_the_divergence",
+    ),
+    Mutant(
+        "BGAN: effective draws from the sum over the batch",
+        BGAN,
+        "(1 / weights.square().sum(0)).mean()",
+        "1 / weights.square().sum()",
+        T_BGAN + "test_effective_draws",
+    ),
+    Mutant(
+        "BGAN: REINFORCE without a baseline",
+        BGAN,
+        "rewards = (fake_scores - fake_scores.mean()).detach()",
+        "rewards = fake_scores.detach()",
+        T_BGAN + "test_losses_of_drawn_images",
+    ),
+    Mutant(
+        "BGAN: the rewards of REINFORCE are not detached",
+        BGAN,
+        "rewards = (fake_scores - fake_scores.mean()).detach()",
+        "rewards = fake_scores - fake_scores.mean()",
+        T_BGAN + "test_only_the_log_probabilities_get_a_gradient",
+    ),
+    Mutant(
+        "BGAN: mean over the pixels, which is no log-probability of an image",
+        BGAN,
+        ".flatten(2).sum(2)",
+        ".flatten(2).mean(2)",
+        T_BGAN + "test_log_probability",
+    ),
+    Mutant(
+        "BGAN: the sign of the logit is flipped in the normalisation",
+        BGAN,
+        "(pixels * logits - softplus(logits))",
+        "(pixels * logits - softplus(-logits))",
+        T_BGAN + "test_log_probabilities_of_all_images_sum_to_one",
+    ),
+    Mutant(
+        "BGAN: the logarithm of a rounded probability, infinite for a sure pixel",
+        BGAN,
+        "(pixels * logits - softplus(logits))",
+        "torch.where(pixels > 0, logits.sigmoid(), 1 - logits.sigmoid()).log()",
+        T_BGAN + "test_log_probabilities_are_finite_for_extreme_logits",
+    ),
+    Mutant(
+        "BGAN: pixels are cut at one half, so all draws of one noise are alike",
+        BGAN,
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "(logits.sigmoid() > 0.5).float().expand(draws, *logits.shape)",
+        T_BGAN + "test_draws_follow_the_probabilities_and_pass_no_gradient",
+    ),
+    Mutant(
+        "BGAN: probabilities in place of draws, and a gradient through them",
+        BGAN,
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "logits.sigmoid().expand(draws, *logits.shape)",
+        T_BGAN + "test_draws_follow_the_probabilities_and_pass_no_gradient",
+    ),
+    Mutant(
+        "BGAN: a graph through bernoulli, whose gradient is zero",
+        BGAN,
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "logits.sigmoid().expand(draws, *logits.shape).bernoulli()",
+        T_BGAN + "test_draws_follow_the_probabilities_and_pass_no_gradient",
+    ),
+    Mutant(
+        "BGAN: one draw, repeated",
+        BGAN,
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "logits.detach().sigmoid().bernoulli().expand(draws, *logits.shape)",
+        T_BGAN + "test_draws_of_one_noise_differ",
+    ),
+    Mutant(
+        "BGAN: a tanh before the probabilities, which stay between 0.27 and 0.73",
+        BGAN,
+        "Generator(config, tanh=False)",
+        "Generator(config)",
+        T_BGAN + "test_logits_are_not_bounded",
+    ),
+    Mutant(
+        "BGAN: binary fakes against grey real images",
+        BGAN,
+        "self.discriminator(binarise(real))",
+        "self.discriminator(real)",
+        T_BGAN + "test_the_discriminator_sees_binary_images_in_one_range_only",
+    ),
+    Mutant(
+        "BGAN: the generator's draws are judged as 0 and 1, the others as -1 and 1",
+        BGAN,
+        "self.discriminator((2 * pixels - 1).flatten(0, 1))",
+        "self.discriminator(pixels.flatten(0, 1))",
+        T_BGAN + "test_the_discriminator_sees_binary_images_in_one_range_only",
+    ),
+    Mutant(
+        "BGAN: draws and noises are exchanged when the scores are unfolded",
+        BGAN,
+        ".unflatten(0, pixels.shape[:2])",
+        ".unflatten(0, (pixels.shape[1], pixels.shape[0])).T",
+        T_BGAN + "test_the_discrete_generator_step_by_hand",
+    ),
+    Mutant(
+        "BGAN: no detach, so the discriminator's loss reaches the generator",
+        BGAN,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_BGAN + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "BGAN: the continuous generator learns on the noise of the discriminator's batch",
+        BGAN,
+        "return torch.randn(n, self.config.latent_dim, device=device)\n\n    def discriminator_step",
+        "z = torch.randn(n, self.config.latent_dim, device=device)\n"
+        "        return self.__dict__.setdefault('z', z)\n\n    def discriminator_step",
+        T_BGAN + "test_both_players_get_fresh_noise",
+    ),
+    Mutant(
+        "BGAN: the discrete generator learns on the noise of the discriminator's batch",
+        BGAN,
+        "return torch.randn(n, self.config.latent_dim, device=device)\n\n    def draw",
+        "z = torch.randn(n, self.config.latent_dim, device=device)\n"
+        "        return self.__dict__.setdefault('z', z)\n\n    def draw",
+        T_BGAN + "test_both_players_get_fresh_noise",
+    ),
+    # --- wgan ---
+    Mutant(
+        "the critic's sign is flipped and the generator's is not",
+        WGAN,
+        "return fake_scores.mean() - real_scores.mean()",
+        "return real_scores.mean() - fake_scores.mean()",
+        T_WGAN + "test_critic_loss",
+    ),
+    Mutant(
+        "the generator's sign is flipped and the critic's is not",
+        WGAN,
+        "return -fake_scores.mean()",
+        "return fake_scores.mean()",
+        T_WGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "the hinge loss, called Wasserstein",
+        WGAN,
+        "return fake_scores.mean() - real_scores.mean()",
+        "return (1 + fake_scores).relu().mean() + (1 - real_scores).relu().mean()",
+        T_WGAN + "test_critic_loss",
+    ),
+    Mutant(
+        "no clipping at all",
+        WGAN,
+        "clip_weights(self.critic, self.config.clip)",
+        "pass",
+        T_WGAN + "test_all_weights_are_inside_the_limits_after_every_critic_step",
+    ),
+    Mutant(
+        "the weights are clipped before the update, so that G faces a critic that is not",
+        WGAN,
+        """        update(self.critic_optimizer, loss)
+        clip_weights(self.critic, self.config.clip)""",
+        """        clip_weights(self.critic, self.config.clip)
+        update(self.critic_optimizer, loss)""",
+        T_WGAN + "test_the_generator_faces_a_clipped_critic",
+    ),
+    Mutant(
+        "the biases are not clipped",
+        WGAN,
+        "for parameter in module.parameters():",
+        "for parameter in (p for p in module.parameters() if p.dim() > 1):",
+        T_WGAN + "test_clipping_takes_biases_too_and_leaves_buffers",
+    ),
+    Mutant(
+        "the weights are clipped from above only",
+        WGAN,
+        "parameter.clamp_(-limit, limit)",
+        "parameter.clamp_(max=limit)",
+        T_WGAN + "test_clipping",
+    ),
+    Mutant(
+        "the generator's weights are clipped, too",
+        WGAN,
+        "clip_weights(self.critic, self.config.clip)",
+        "clip_weights(self, self.config.clip)",
+        T_WGAN + "test_only_the_critic_is_clipped",
+    ),
+    Mutant(
+        "a clipped critic with batch normalisation, whose buffers nobody clips",
+        WGAN,
+        "self.critic = Discriminator(config)",
+        "self.critic = Discriminator(config, batch_norm=True)",
+        T_WGAN + "test_the_score_of_an_image_depends_on_that_image_alone",
+    ),
+    Mutant(
+        "Adam with momentum for the clipped critic",
+        WGAN,
+        "self.critic_optimizer = rmsprop(self.critic, config.learning_rate)",
+        "self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), config.learning_rate)",
+        T_WGAN + "test_a_step_is_the_algorithm_of_the_paper",
+    ),
+    Mutant(
+        "the generator moves after the first of the critic's steps",
+        WGAN,
+        """            logged = self.critic_step(real)
+        return logged | self.generator_step(self.config.batch_size)""",
+        """            logged = self.critic_step(real)
+            if real.data_ptr() == batch.x.data_ptr():
+                moved = self.generator_step(self.config.batch_size)
+        return logged | moved""",
+        T_WGAN + "test_several_critic_steps_then_one_of_the_generator",
+    ),
+    Mutant(
+        "all critic steps see the same real samples",
+        WGAN,
+        "logged = self.critic_step(real)",
+        "logged = self.critic_step(batch.x[: self.config.batch_size])",
+        T_WGAN + "test_several_critic_steps_then_one_of_the_generator",
+    ),
+    Mutant(
+        "the generator learns on the noise of the critic's last batch",
+        WGAN,
+        "torch.randn(n, self.config.latent_dim, device=device)",
+        "self.__dict__.setdefault('z', torch.randn(n, self.config.latent_dim, device=device))",
+        T_WGAN + "test_every_update_has_noise_of_its_own",
+    ),
+    Mutant(
+        "no detach: the critic's loss reaches the generator",
+        WGAN,
+        "fake = self.generator(self.noise(len(real))).detach()",
+        "fake = self.generator(self.noise(len(real)))",
+        T_WGAN + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "the loss is logged as the estimate of the distance",
+        WGAN,
+        '"estimate": -loss',
+        '"estimate": loss',
+        T_WGAN + "test_a_step_is_the_algorithm_of_the_paper",
     ),
 ]
 

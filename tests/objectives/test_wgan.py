@@ -1,0 +1,453 @@
+"""WGAN: the losses, the clipping and the facts of the chapter, and what a user relies on."""
+
+import copy
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy import integrate, optimize, stats
+from torch import nn
+
+from gan_lessons import metrics
+from gan_lessons.data import Batch, TensorData
+from gan_lessons.networks import Discriminator
+from gan_lessons.objectives import wgan
+from gan_lessons.steps import rmsprop, update
+from tests.helpers import same
+from tests.oracles import check, oracle, scores
+
+POINTS = wgan.Config(
+    shape=(2,), hidden=(16, 16), latent_dim=4, batch_size=8, critic_steps=3, clip=0.05
+)
+IMAGES = wgan.Config(width=4, latent_dim=8, batch_size=4, critic_steps=2)
+
+
+def points(n=None):
+    """A batch for one step of `POINTS`, or `n` points."""
+    n = n or POINTS.batch_size * POINTS.critic_steps
+    return torch.randn(n, 2) + torch.tensor([3.0, -1.0])
+
+
+def outside(module, limit):
+    """The names of the parameters that have an entry beyond the limit."""
+    return [n for n, p in module.named_parameters() if (p.abs() > limit).any()]
+
+
+# --- the losses and the clipping ---------------------------------------------------------------
+
+
+@oracle("WGAN-D")
+def critic_loss(real_scores, fake_scores):
+    return fake_scores.sum() / fake_scores.size - real_scores.sum() / real_scores.size
+
+
+@critic_loss.gradient
+def _(real_scores, fake_scores):
+    return {
+        "real_scores": np.full(real_scores.shape, -1 / real_scores.size),
+        "fake_scores": np.full(fake_scores.shape, 1 / fake_scores.size),
+    }
+
+
+@oracle("WGAN-G")
+def generator_loss(fake_scores):
+    return -fake_scores.sum() / fake_scores.size
+
+
+@generator_loss.gradient
+def _(fake_scores):
+    return {"fake_scores": np.full(fake_scores.shape, -1 / fake_scores.size)}
+
+
+@pytest.mark.parametrize(("n", "m"), [(6, 6), (3, 8), (1, 1)])
+def test_critic_loss(n, m):
+    real_scores, fake_scores = scores(n) + 3, scores(m, seed=1)
+    check("WGAN-D", wgan.critic_loss, real_scores=real_scores, fake_scores=fake_scores)
+
+
+def test_generator_loss():
+    check("WGAN-G", wgan.generator_loss, fake_scores=scores(7))
+
+
+def test_the_losses_are_those_of_a_distance_not_of_a_probability():
+    """A score counts in full, however large; a constant added to all scores does not count."""
+    real, fake = torch.tensor([1e3, -4.0]), torch.tensor([-1e3, 7.0])
+    assert wgan.critic_loss(real, fake).item() == pytest.approx(-496.5 - 498)
+    shifted = wgan.critic_loss(real + 5, fake + 5).item()
+    assert shifted == pytest.approx(wgan.critic_loss(real, fake).item())
+
+
+@oracle("WGAN-CLIP")
+def clipped(w, c):
+    return np.where(np.abs(w) > c, c * np.sign(w), w)
+
+
+@pytest.mark.parametrize("limit", [0.01, 0.4, 100.0])
+def test_clipping(limit):
+    def by_the_package(w, c):
+        layer = nn.Module()
+        layer.weight = nn.Parameter(w.clone())
+        wgan.clip_weights(layer, c)
+        return layer.weight
+
+    w = np.array([[-3.0, -0.4, 0.3], [0.0, 0.5, 2.0]])
+    check("WGAN-CLIP", by_the_package, gradient=False, w=w, c=limit)
+
+
+def test_clipping_takes_biases_too_and_leaves_buffers():
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, -7.0)
+    network[1].running_var.fill_(5.0)
+    wgan.clip_weights(network, 0.01)
+    assert all((p == -0.01).all() for p in network.parameters())
+    assert (network[1].running_var == 5.0).all()
+    assert all(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize("limit", [0.0, -0.01])
+def test_a_limit_that_is_not_positive_is_refused(limit):
+    with pytest.raises(ValueError, match="must be positive"):
+        wgan.clip_weights(nn.Linear(2, 2), limit)
+
+
+# --- the distance ------------------------------------------------------------------------------
+
+
+@oracle("WGAN-POINTS")
+def distance_of_point_masses(theta):
+    """There is one coupling only."""
+    return np.abs(theta)
+
+
+@oracle("WGAN-JSD")
+def divergence_of_point_masses(theta):
+    """From the definition, with the two places as the whole space."""
+    p, q = (np.array([1.0]), np.array([1.0])) if theta == 0 else np.eye(2)
+    m = (p + q) / 2
+    return (stats.entropy(p, m) + stats.entropy(q, m)) / 2
+
+
+@pytest.mark.parametrize("theta", [-2.0, -1e-6, 0.0, 0.5, 40.0])
+def test_wasserstein_orders_point_masses_and_jensen_shannon_does_not(theta):
+    measured = metrics.wasserstein_1d(torch.zeros(3), torch.full((5,), theta).double())
+    assert measured == pytest.approx(distance_of_point_masses(theta), abs=1e-12)
+    divergence = divergence_of_point_masses(theta)
+    assert divergence == pytest.approx(np.log(2) if theta else 0.0, abs=1e-15)
+
+
+@oracle("WGAN-KR")
+def steepest_gap(real, fake):
+    """The largest mean gap of a function with slope 1 at most, by linear programming.
+
+    One unknown for each point, real and fake; a constraint for every pair, of the same kind, too.
+    """
+    places = np.concatenate([real, fake])
+    n, m = len(real), len(fake)
+    pairs = [(i, j) for i in range(n + m) for j in range(n + m) if i != j]
+    rows = np.zeros((len(pairs), n + m))
+    for k, (i, j) in enumerate(pairs):
+        rows[k, i], rows[k, j] = 1, -1
+    distances = [np.linalg.norm(places[i] - places[j]) for i, j in pairs]
+    weights = np.concatenate([np.full(n, -1 / n), np.full(m, 1 / m)])
+    found = optimize.linprog(weights, A_ub=rows, b_ub=distances, bounds=(None, None))
+    return -found.fun
+
+
+def test_the_best_critic_reaches_the_distance():
+    """Kantorovich and Rubinstein: the best critic's gap is the cost of the best coupling."""
+    rng = np.random.default_rng(0)
+    real, fake = rng.standard_normal((9, 2)) + 1, 2 * rng.standard_normal((9, 2))
+    exact = metrics.wasserstein_2d(torch.tensor(real), torch.tensor(fake))
+    assert steepest_gap(real, fake) == pytest.approx(exact, rel=1e-9)
+    real, fake = real[:, :1], fake[:6, :1]  # of different size, on the line
+    exact = metrics.wasserstein_1d(torch.tensor(real), torch.tensor(fake))
+    assert steepest_gap(real, fake) == pytest.approx(exact, rel=1e-9)
+
+
+@oracle("WGAN-GAUSS")
+def distance_of_gaussians(m, s, n, t):
+    """The integral of the difference between the distribution functions."""
+    gap = lambda x: abs(stats.norm.cdf(x, m, s) - stats.norm.cdf(x, n, t))  # noqa: E731
+    low, high = min(m - 12 * s, n - 12 * t), max(m + 12 * s, n + 12 * t)
+    crossing = [] if s == t else [(m * t - n * s) / (t - s)]
+    return integrate.quad(gap, low, high, points=crossing or None, limit=200)[0]
+
+
+@pytest.mark.parametrize(
+    ("m", "s", "n", "t"), [(1.0, 2.0, 0.3, 0.5), (0.0, 1.0, 2.5, 1.0), (0.0, 1.0, 0.0, 3.0)]
+)
+def test_distance_of_two_gaussians(m, s, n, t):
+    """The chapter's formula, the mean of |N(m - n, |s - t|)|, and sorted quantiles."""
+    shift, scale = m - n, abs(s - t)
+    expected = distance_of_gaussians(m, s, n, t)
+    folded = abs(shift)
+    if scale:
+        ratio = shift / scale
+        folded = scale * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2)
+        folded += shift * (1 - 2 * stats.norm.cdf(-ratio))
+    assert folded == pytest.approx(expected, rel=1e-6)
+    z = torch.tensor(stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000))
+    assert metrics.wasserstein_1d(m + s * z, n + t * z) == pytest.approx(expected, rel=1e-3)
+    if (m, s, n, t) == (1.0, 2.0, 0.3, 0.5):
+        assert expected == pytest.approx(1.32483, abs=1e-5)
+
+
+@oracle("WGAN-EST")
+def most_that_the_estimate_can_be(slope, distance):
+    return slope * distance
+
+
+@oracle("WGAN-LIP")
+def most_that_the_slope_can_be(sizes, c):
+    """Norms of matrices whose entries are all at the limit, which no others exceed."""
+    norms = [np.linalg.norm(np.full((n_out, n_in), c), 2) for n_in, n_out in pairwise(sizes)]
+    return np.prod(norms)
+
+
+@pytest.mark.parametrize("hidden", [(), (16,), (12, 20, 8)])
+def test_a_clipped_critic_is_bounded(hidden):
+    sizes, limit = [2, *hidden, 1], 0.3
+    closed = np.prod([limit * np.sqrt(a * b) for a, b in pairwise(sizes)])
+    bound = most_that_the_slope_can_be(sizes, limit)
+    assert bound == pytest.approx(closed, rel=1e-12)
+    real, fake = points(60).double(), torch.randn(60, 2).double()
+    for seed in range(5):
+        torch.manual_seed(seed)
+        critic = Discriminator(replace(POINTS, hidden=hidden)).double()
+        for parameter in critic.parameters():
+            nn.init.normal_(parameter)
+        wgan.clip_weights(critic, limit)
+        with torch.no_grad():
+            rise = (critic(real)[:, None] - critic(fake)).abs() / torch.cdist(real, fake)
+            estimate = -wgan.critic_loss(critic(real), critic(fake)).item()
+        assert rise.max() <= bound
+        exact = metrics.wasserstein_2d(real, fake)
+        assert estimate <= most_that_the_estimate_can_be(rise.max().item(), exact) + 1e-9
+
+
+def test_the_bound_is_reached_on_the_line():
+    critic = Discriminator(replace(POINTS, shape=(1,), hidden=(8, 8)))
+    for parameter in critic.parameters():
+        nn.init.constant_(parameter, 9.0)
+    wgan.clip_weights(critic, 0.1)
+    rise = critic(torch.tensor([[3.0]])) - critic(torch.tensor([[2.0]]))
+    assert rise.item() == pytest.approx(most_that_the_slope_can_be([1, 8, 8, 1], 0.1), rel=1e-5)
+
+
+def test_batch_normalisation_undoes_the_bound():
+    """Parameters inside the limits, and slopes that grow as the batch shrinks to a point."""
+    critic = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8, eps=1e-15), nn.Linear(8, 1)).double()
+    wgan.clip_weights(critic, 0.1)
+    batch = torch.randn(16, 2).double()
+    rises = []
+    for spread in (1.0, 1e-3):
+        out = critic(spread * batch).detach()
+        rises.append((out[0] - out[1]).abs() / (spread * (batch[0] - batch[1]).norm()))
+    assert not outside(critic, 0.1)
+    assert (rises[1] / rises[0]).item() == pytest.approx(1e3, rel=1e-6)
+
+
+@oracle("WGAN-LINEAR")
+def best_linear_gap(real, fake, c):
+    """The largest gap over the corners of the cube of weights, one by one."""
+    shift = real.mean(0) - fake.mean(0)
+    corners = np.array(np.meshgrid(*[[-c, c]] * len(shift))).reshape(len(shift), -1)
+    return (shift @ corners).max()
+
+
+def test_a_linear_critic_ends_in_a_corner():
+    rng = np.random.default_rng(1)
+    real = rng.normal([2.0, -1.0, 0.5, -3.0], 1.0, size=(50, 4))
+    fake = rng.standard_normal((50, 4))
+    critic = nn.Linear(4, 1).double()
+    optimizer = rmsprop(critic, 1e-2)
+    for _ in range(60):
+        update(optimizer, wgan.critic_loss(critic(torch.tensor(real)), critic(torch.tensor(fake))))
+        wgan.clip_weights(critic, 0.1)
+    shift = torch.tensor(real.mean(0) - fake.mean(0))
+    assert torch.equal(critic.weight[0].detach(), 0.1 * shift.sign())
+    estimate = -wgan.critic_loss(critic(torch.tensor(real)), critic(torch.tensor(fake))).item()
+    assert estimate == pytest.approx(best_linear_gap(real, fake, 0.1), rel=1e-9)
+    assert estimate == pytest.approx(0.1 * shift.abs().sum().item(), rel=1e-9)
+
+
+@oracle("WGAN-DIRAC")
+def next_squared_distance(theta, psi, h):
+    """The linear map of one simultaneous step is a rotation, stretched."""
+    step = np.array([[1, h], [-h, 1]])
+    return ((step @ [theta, psi]) ** 2).sum()
+
+
+@pytest.mark.parametrize(("theta", "psi"), [(1.0, 0.5), (-2.0, 1.5), (0.0, 0.3)])
+@pytest.mark.parametrize("h", [0.01, 0.2])
+def test_simultaneous_steps_lead_away_by_a_fixed_factor(theta, psi, h):
+    t, s = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (theta, psi))
+    (d_psi,) = torch.autograd.grad(wgan.critic_loss(s * 0, s * t), s)
+    (d_theta,) = torch.autograd.grad(wgan.generator_loss(s * t), t)
+    after = ((t - h * d_theta) ** 2 + (s - h * d_psi) ** 2).item()
+    assert after == pytest.approx(next_squared_distance(theta, psi, h), rel=1e-12)
+    assert after == pytest.approx((1 + h**2) * (theta**2 + psi**2), rel=1e-12)
+
+
+# --- the step ----------------------------------------------------------------------------------
+
+
+def test_each_step_moves_its_own_network():
+    """All of it, but for the critic's last bias: a constant in all scores changes no loss."""
+    model = wgan.WGAN(replace(POINTS, clip=10.0))  # at a limit, a weight may well stay
+
+    def changed(action):
+        before = copy.deepcopy(model.state_dict())
+        action()
+        return {n for n, p in model.named_parameters() if not same(p.detach(), before[n])}
+
+    generator = {f"generator.{n}" for n, _ in model.generator.named_parameters()}
+    critic = {f"critic.{n}" for n, _ in model.critic.named_parameters()} - {"critic.layers.4.bias"}
+    assert changed(lambda: model.critic_step(points(8))) == critic
+    assert changed(lambda: model.generator_step(8)) == generator
+    assert changed(lambda: model.step(Batch(points(), None))) == critic | generator
+
+
+def test_no_loss_leaves_a_gradient_at_the_other_network():
+    model = wgan.WGAN(POINTS)
+    model.critic_step(points(8))
+    assert all(p.grad is None for p in model.generator.parameters()), "detach is missing"
+    before = [p.grad.clone() for p in model.critic.parameters()]
+    model.generator_step(8)
+    after = [p.grad for p in model.critic.parameters()]
+    assert all(same(a, b) for a, b in zip(after, before, strict=True)), "the critic is not frozen"
+    assert all(p.requires_grad for p in model.critic.parameters()), "the critic stays frozen"
+
+
+@pytest.mark.parametrize("config", [POINTS, IMAGES], ids=["points", "images"])
+def test_all_weights_are_inside_the_limits_after_every_critic_step(config):
+    """Also those that the very first updates, the longest of RMSProp, throw far out."""
+    config = replace(config, learning_rate=0.1)
+    model = wgan.WGAN(config)
+    for _ in range(6):
+        model.critic_step(torch.randn(config.batch_size, *config.shape))
+        assert not outside(model.critic, config.clip)
+    assert list(model.critic.buffers()) == [], "a buffer that nobody clips"
+
+
+def test_the_generator_faces_a_clipped_critic():
+    model, seen = wgan.WGAN(replace(POINTS, learning_rate=0.1)), []
+    generator_step = model.generator_step
+
+    def look(n):
+        seen.append(outside(model.critic, POINTS.clip))
+        return generator_step(n)
+
+    model.generator_step = look
+    for _ in range(3):
+        model.step(Batch(points(), None))
+    assert seen == [[], [], []]
+
+
+def test_only_the_critic_is_clipped():
+    model = wgan.WGAN(POINTS)
+    for parameter in model.generator.parameters():
+        nn.init.constant_(parameter, 0.5)
+    model.critic_step(points(8))
+    assert all((p == 0.5).all() for p in model.generator.parameters())
+
+
+def test_several_critic_steps_then_one_of_the_generator():
+    """Each critic step has its own part of the batch; the generator comes last."""
+    model, calls = wgan.WGAN(POINTS), []
+    critic_step, generator_step = model.critic_step, model.generator_step
+    model.critic_step = lambda real: calls.append(real) or critic_step(real)
+    model.generator_step = lambda n: calls.append(n) or generator_step(n)
+    real = points()
+    model.step(Batch(real, None))
+    assert model.samples_per_step == 24
+    assert calls[3:] == [8]
+    assert same(torch.cat(calls[:3]), real)
+
+
+def test_every_update_has_noise_of_its_own():
+    model, drawn = wgan.WGAN(POINTS), []
+    draw = model.noise
+
+    def remember(n):
+        drawn.append(draw(n))
+        return drawn[-1]
+
+    model.noise = remember
+    model.step(Batch(points(), None))
+    assert [len(z) for z in drawn] == [8] * 4
+    assert len({tuple(z.flatten().tolist()) for z in drawn}) == 4
+
+
+def test_a_step_is_the_algorithm_of_the_paper():
+    """The step by hand, on a copy with the same noise: RMSProp without momentum, then clipping."""
+    model, real = wgan.WGAN(POINTS), points()
+    other = copy.deepcopy(model)
+    noise = [torch.randn(8, POINTS.latent_dim) for _ in range(4)]
+    queue = iter(noise)
+    model.noise = lambda n: next(queue)
+    result = model.step(Batch(real, None))
+
+    averages = [torch.zeros_like(p) for p in other.critic.parameters()]
+    for z, x in zip(noise, real.split(8), strict=False):
+        with torch.no_grad():
+            fake = other.generator(z)
+        gap = other.critic(x).mean() - other.critic(fake).mean()
+        gradients = torch.autograd.grad(gap, list(other.critic.parameters()))
+        with torch.no_grad():
+            for p, g, v in zip(other.critic.parameters(), gradients, averages, strict=True):
+                v.mul_(0.99).add_(0.01 * g**2)
+                p.add_(POINTS.learning_rate * g / (v.sqrt() + 1e-8))
+                p.copy_(p.clip(-POINTS.clip, POINTS.clip))
+    score = other.critic(other.generator(noise[3])).mean()
+    for p, q in zip(model.critic.parameters(), other.critic.parameters(), strict=True):
+        torch.testing.assert_close(p, q)
+    assert result["estimate"].item() == pytest.approx(gap.item(), rel=1e-4)
+    assert result["critic_loss"].item() == pytest.approx(-gap.item(), rel=1e-4)
+    assert result["generator_loss"].item() == pytest.approx(-score.item(), rel=1e-4)
+
+
+def test_the_score_of_an_image_depends_on_that_image_alone():
+    model = wgan.WGAN(IMAGES)
+    images = torch.rand(6, 1, 32, 32) * 2 - 1
+    scores = model.critic(images)
+    assert scores.shape == (6,)
+    torch.testing.assert_close(model.critic(images[:2]), scores[:2])
+    assert not [m for m in model.critic.modules() if "Norm" in type(m).__name__]
+
+
+def test_sample_takes_noise_or_a_number():
+    model = wgan.WGAN(IMAGES)
+    z = model.noise(4)
+    assert same(model.sample(z=z), model.sample(z=z))
+    assert model.sample(3).shape == (3, 1, 32, 32)
+    assert model.sample(3).abs().max() <= 1
+    assert not model.sample(3).requires_grad
+    assert model.generator.training
+
+
+# --- train -------------------------------------------------------------------------------------
+
+
+def test_the_fakes_move_to_the_data():
+    target = torch.tensor([2.0, -1.0])
+    data = TensorData(0.3 * torch.randn(2000, 2) + target, name="one Gaussian")
+    config = replace(POINTS, batch_size=32, clip=0.1, steps=200, learning_rate=5e-3)
+    config = replace(config, average_decay=0.9)
+    run = wgan.train(config, data, device="cpu", progress=False, snapshots=2)
+    assert (run.sample(1000, seed=0).mean(0) - target).norm() < 0.5
+    assert set(run.history) == {"critic_loss", "estimate", "generator_loss"}
+    assert not outside(run.model.critic, config.clip)
+    assert not outside(run.averaged.critic, config.clip * (1 + 1e-6)), "a mean of clipped weights"
+    assert run.history["estimate"][-1] == -run.history["critic_loss"][-1]
+
+
+def test_unknown_presets_and_foreign_configs_are_refused():
+    data = TensorData(torch.randn(10, 2), name="points")
+    with pytest.raises(ValueError, match="choose one of 'smoke', 'cpu', 'gpu'"):
+        wgan.train("large", data)
+    with pytest.raises(TypeError, match=r"must be a gan_lessons\.objectives\.wgan\.Config"):
+        wgan.train({"steps": 3}, data)
