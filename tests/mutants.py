@@ -1204,7 +1204,8 @@ MUTANTS = [
     Mutant(
         "BGAN: the continuous generator learns on the noise of the discriminator's batch",
         BGAN,
-        "return torch.randn(n, self.config.latent_dim, device=device)\n\n    def discriminator_step",
+        "return torch.randn(n, self.config.latent_dim, device=device)\n\n"
+        "    def discriminator_step",
         "z = torch.randn(n, self.config.latent_dim, device=device)\n"
         "        return self.__dict__.setdefault('z', z)\n\n    def discriminator_step",
         T_BGAN + "test_both_players_get_fresh_noise",
