@@ -48,7 +48,8 @@ class Discriminator(nn.Module):
     def __init__(self, config: Any, batch_norm: bool = False):
         super().__init__()
         if len(config.shape) == 3:
-            features, maps = convolutions(config.width, config.shape, batch_norm)
+            norm = nn.BatchNorm2d if batch_norm else None
+            features, maps = convolutions(config.width, config.shape, norm)
             score = nn.Conv2d(maps, 1, layer_sizes(config.shape)[0])
             if batch_norm:
                 score.apply(initialise)

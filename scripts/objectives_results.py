@@ -156,12 +156,15 @@ def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=("ring", "digits", "time"), help="make this table only")
     parser.add_argument("--name", help="make the runs of this loss only, such as WGAN-GP")
+    parser.add_argument("--seed", type=int, help="make the runs of this seed only")
     parser.add_argument("--verify", action="store_true", help="repeat some runs and compare")
     options = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # sums are then the same on every machine of a kind
     makers = {"ring": ring_jobs, "digits": digit_jobs, "time": time_jobs}
     chosen = [options.only] if options.only else list(makers)
     jobs = [job for table in chosen for job in makers[table]()]
     jobs = [job for job in jobs if options.name in (None, job.name)]
+    jobs = [job for job in jobs if options.seed in (None, job.seed)]
     if options.verify:
         return verify([job for job in jobs if job.table != "time"], read(path))
     for job in jobs:

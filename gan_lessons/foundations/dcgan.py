@@ -8,6 +8,7 @@ Deviations from the paper: 28 to 64 pixels for 64, narrower networks, Gaussian n
 noise, a higher learning rate with a smaller batch, samples from averaged weights.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -95,40 +96,42 @@ def initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
+Norm = Callable[[int], nn.Module]  # makes the normalisation of so many channels
+
+
 def transposed_convolutions(
-    n_inputs: int, width: int, shape: tuple[int, ...], batch_norm: bool = True
+    n_inputs: int, width: int, shape: tuple[int, ...], norm: Norm | None = nn.BatchNorm2d
 ) -> nn.Sequential:
     """From (n, n_inputs, 1, 1) to images (n, *shape); each layer doubles the side.
 
-    ReLU everywhere but at the output, which is a tanh; batch normalisation before each ReLU, or
-    nowhere.
+    `norm` and ReLU everywhere but at the output, which is a tanh.
     """
     sizes = layer_sizes(shape)
     channels = [width * 2**i for i in reversed(range(len(sizes) - 1))]
-    bias = not batch_norm  # a shift that batch normalisation would take away again
+    bias = norm is None  # a shift that normalisation would take away again
     layers: list[nn.Module] = [nn.ConvTranspose2d(n_inputs, channels[0], sizes[0], bias=bias)]
     for n_in, n_out in zip(channels, [*channels[1:], shape[0]], strict=True):
-        layers += [nn.BatchNorm2d(n_in)] if batch_norm else []
+        layers += [norm(n_in)] if norm else []
         layers += [nn.ReLU(), nn.ConvTranspose2d(n_in, n_out, 4, 2, 1, bias=bias)]
     network = nn.Sequential(*layers, nn.Tanh())
-    return network.apply(initialise) if batch_norm else network
+    return network.apply(initialise) if norm else network
 
 
 def convolutions(
-    width: int, shape: tuple[int, ...], batch_norm: bool = True
+    width: int, shape: tuple[int, ...], norm: Norm | None = nn.BatchNorm2d
 ) -> tuple[nn.Sequential, int]:
     """From images (n, *shape) to the smallest feature maps, and the number of those maps.
 
-    Leaky ReLU everywhere; batch normalisation everywhere but at the input layer, or nowhere.
+    Leaky ReLU everywhere; `norm` everywhere but at the input layer.
     """
     channels = [width * 2**i for i in range(len(layer_sizes(shape)) - 1)]
     layers = [nn.Conv2d(shape[0], width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
     for n_in, n_out in pairwise(channels):
-        layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=not batch_norm)]
-        layers += [nn.BatchNorm2d(n_out)] if batch_norm else []
+        layers += [nn.Conv2d(n_in, n_out, 4, stride=2, padding=1, bias=norm is None)]
+        layers += [norm(n_out)] if norm else []
         layers += [nn.LeakyReLU(0.2)]
     network = nn.Sequential(*layers)
-    return network.apply(initialise) if batch_norm else network, channels[-1]
+    return network.apply(initialise) if norm else network, channels[-1]
 
 
 class Generator(nn.Module):
@@ -147,7 +150,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, config: Config):
         super().__init__()
-        self.features, n_maps = convolutions(config.width, config.shape, config.batch_norm)
+        norm = nn.BatchNorm2d if config.batch_norm else None
+        self.features, n_maps = convolutions(config.width, config.shape, norm)
         self.score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0])
         if config.batch_norm:
             self.score.apply(initialise)

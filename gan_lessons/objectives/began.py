@@ -7,7 +7,8 @@ Equations: [BEGAN-L] is the error of the autoencoder, [BEGAN-D] and [BEGAN-G] th
 the controller, [BEGAN-M] the measure of convergence.
 Deviations from the paper: strided convolutions with DCGAN's generator for convolutions with
 resampling, Gaussian noise for uniform noise, a constant and higher learning rate, a faster
-controller for a shorter run, samples from averaged weights.
+controller for a shorter run, layer normalisation in the autoencoder for none, samples from averaged
+weights.
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Config:
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # samples in one step
-    steps: int = 1800  # updates of each player
+    steps: int = 1200  # updates of each player
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
@@ -103,22 +104,30 @@ def convergence(real_error: Tensor, off_balance: Tensor) -> Tensor:
     return real_error + off_balance.abs()
 
 
+def layer_norm(channels: int) -> nn.Module:
+    """Normalisation over all channels and pixels of one sample."""
+    return nn.GroupNorm(1, channels)
+
+
 class Autoencoder(nn.Module):
     """D: samples (n, *shape) -> reconstructions (n, *shape), through a code (n, code_dim).
 
     The encoder is the discriminator of the sibling chapters, the decoder is shaped as the
-    generator. It has no batch normalisation: the error of a sample depends on that sample alone.
+    generator. Its normalisation is over the channels and pixels of one sample, so that the error
+    of a sample depends on that sample alone.
     """
 
     def __init__(self, config: Config):
         super().__init__()
         if len(config.shape) == 3:
-            encoder, maps = convolutions(config.width, config.shape, batch_norm=False)
+            encoder, maps = convolutions(config.width, config.shape, layer_norm)
             code = nn.Conv2d(maps, config.code_dim, layer_sizes(config.shape)[0])
             self.encoder = nn.Sequential(*encoder, code)
-            self.decoder = transposed_convolutions(
-                config.code_dim, config.width, config.shape, batch_norm=False
+            decoder = transposed_convolutions(
+                config.code_dim, config.width, config.shape, layer_norm
             )
+            # No tanh: where it saturates, as on a black background, the error has no gradient.
+            self.decoder = decoder[:-1]
         else:
             outside = [*config.shape, *config.hidden]
             self.encoder = perceptron([*outside, config.code_dim], nn.ReLU())

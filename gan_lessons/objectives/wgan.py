@@ -27,18 +27,26 @@ class Config:
     latent_dim: int = 64  # length of the noise vector z
     width: int = 24  # images: channels next to the image; doubles with every halving
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
-    clip: float = 0.03  # the limit c of the critic's weights
+    clip: float = 0.02  # the limit c of the critic's weights
     critic_steps: int = 5  # updates of the critic for one of the generator
-    learning_rate: float = 5e-4  # of RMSProp, for both players
+    learning_rate: float = 2e-4  # of RMSProp, for the critic
+    generator_learning_rate: float = 2e-3  # of RMSProp, for the generator
     batch_size: int = 64  # samples in one update
-    steps: int = 1000  # updates of the generator
+    steps: int = 600  # updates of the generator
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
 PRESETS = {
     "smoke": Config(width=4, hidden=(32, 32), critic_steps=2, batch_size=16, steps=20),
     "cpu": Config(),
-    "gpu": Config(width=64, learning_rate=5e-5, clip=0.01, steps=20_000, average_decay=0.999),
+    "gpu": Config(
+        width=64,
+        clip=0.01,
+        learning_rate=5e-5,
+        generator_learning_rate=5e-4,
+        steps=20_000,
+        average_decay=0.999,
+    ),
 }
 
 
@@ -81,7 +89,7 @@ class WGAN(nn.Module):
         self.samples_per_step = config.critic_steps * config.batch_size
         self.generator = Generator(config)
         self.critic = Discriminator(config)
-        self.generator_optimizer = rmsprop(self.generator, config.learning_rate)
+        self.generator_optimizer = rmsprop(self.generator, config.generator_learning_rate)
         self.critic_optimizer = rmsprop(self.critic, config.learning_rate)
 
     def noise(self, n: int) -> Tensor:
