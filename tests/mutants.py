@@ -957,8 +957,8 @@ MUTANTS = [
     Mutant(
         "BEGAN: batch normalisation in the autoencoder, so an error depends on the batch",
         BEGAN,
-        "encoder, maps = convolutions(config.width, config.shape, batch_norm=False)",
-        "encoder, maps = convolutions(config.width, config.shape, batch_norm=True)",
+        "return nn.GroupNorm(1, channels)",
+        "return nn.BatchNorm2d(channels)",
         T_BEGAN + "test_the_error_of_a_sample_does_not_depend_on_its_company",
     ),
     Mutant(
