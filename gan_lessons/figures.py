@@ -515,6 +515,32 @@ def scatter_frames(
     return frames
 
 
+def fields_frame(
+    panels: Mapping[str, tuple[Tensor, Tensor]],
+    real: Tensor,
+    *,
+    limits: tuple[float, float, float, float],
+    columns: int = 3,
+) -> np.ndarray:
+    """Return one picture (H, W, 3) with a field and points for each panel, for `player`.
+
+    `panels` maps a title to the scores on a square grid over `limits` (rows from bottom to top) and
+    to generated points (N, 2). Each panel has its own colours, from its least to its greatest
+    score, because scores of different losses have no common scale.
+    """
+    rows = -(-len(panels) // columns)
+    fig, axes = figure(rows, columns, width=2.3 * columns, height=2.5 * rows, squeeze=False)
+    with style():
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for ax, (name, (scores, fake)) in zip(axes.flat, panels.items(), strict=False):
+            ax.imshow(np.asarray(scores), origin="lower", extent=limits, cmap=VERDICT)
+            _draw_points(ax, real, fake, limits, most=300)
+            ax.set_title(name)
+        _legend_above(fig, axes.flat[0])
+    return _pixels(fig)
+
+
 def _field_figure(
     discriminator, real, fake, limits, probability, title, score_limits=None
 ) -> Figure:

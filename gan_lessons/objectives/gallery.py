@@ -69,6 +69,7 @@ ENTRIES = {
 RING = {
     "latent_dim": 16,
     "learning_rate": 5e-4,
+    "generator_learning_rate": 5e-4,
     "betas": (0.0, 0.99),
     "batch_size": 256,
     "steps": 2000,
@@ -76,6 +77,7 @@ RING = {
 }
 HIDDEN = (128, 128, 128)
 SEEDS = (0, 1, 2)
+LIMITS = (-3.0, 3.0, -3.0, 3.0)  # what the pictures of the ring show: left, right, bottom, top
 UPDATES = 600  # of the generator, in the comparison of digits at equal numbers of updates
 
 
@@ -102,6 +104,41 @@ def ring_config(name: str) -> Any:
 def train_on_ring(name: str, seed: int = 0, **options: Any) -> Run:
     """Train a loss on the ring; `options` are those of `gan_lessons.training.fit`."""
     return fit(ENTRIES[name].points, ring_config(name), ring_data(), seed=seed, **options)
+
+
+def score(model: nn.Module, points: Tensor) -> Tensor:
+    """What the loss's discriminator or critic says of points (n, 2): scores (n,), high is real.
+
+    BEGAN's has no score; it is minus the error of its reconstruction.
+    """
+    if hasattr(model, "critic"):
+        return model.critic(points)
+    if isinstance(model, began.BEGAN):
+        return -began.errors(points, model.discriminator(points))
+    return model.discriminator(points)
+
+
+def watch_ring(
+    name: str, seed: int = 0, moments: int = 16, resolution: int = 48, **options: Any
+) -> tuple[Run, list[tuple[int, Tensor, Tensor]]]:
+    """Train a loss on the ring and look at it `moments` times.
+
+    Returns the run and, for each moment, the step, the scores on a square grid of the plane
+    (resolution, resolution) and 400 generated points (400, 2).
+    """
+    ticks = torch.linspace(*LIMITS[:2], resolution)
+    plane = torch.cartesian_prod(ticks, ticks).flip(1)  # x runs first
+    seen = []
+
+    def look(run: Run) -> dict[str, float]:
+        with torch.no_grad():
+            scores = score(run.model, plane.to(run.device)).cpu()
+        seen.append((run.steps, scores.reshape(resolution, resolution), run.sample(400, seed=0)))
+        return {}
+
+    every = max(1, ring_config(name).steps // moments)
+    run = train_on_ring(name, seed, monitor=look, monitor_every=every, snapshots=0, **options)
+    return run, seen[:moments]
 
 
 def measure_on_ring(run: Run) -> dict[str, float]:

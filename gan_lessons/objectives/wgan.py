@@ -27,12 +27,12 @@ class Config:
     latent_dim: int = 64  # length of the noise vector z
     width: int = 24  # images: channels next to the image; doubles with every halving
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
-    clip: float = 0.02  # the limit c of the critic's weights
+    clip: float = 0.01  # the limit c of the critic's weights
     critic_steps: int = 5  # updates of the critic for one of the generator
     learning_rate: float = 2e-4  # of RMSProp, for the critic
-    generator_learning_rate: float = 2e-3  # of RMSProp, for the generator
+    generator_learning_rate: float = 1e-3  # of RMSProp, for the generator
     batch_size: int = 64  # samples in one update
-    steps: int = 600  # updates of the generator
+    steps: int = 1000  # updates of the generator
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
@@ -41,7 +41,6 @@ PRESETS = {
     "cpu": Config(),
     "gpu": Config(
         width=64,
-        clip=0.01,
         learning_rate=5e-5,
         generator_learning_rate=5e-4,
         steps=20_000,
