@@ -37,9 +37,9 @@ class Config:
     latent_dim: int = 64  # length of the noise vector z
     width: int = 24  # images: channels next to the image; doubles with every halving
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
-    code_dim: int = 64  # length of the autoencoder's code
-    gamma: float = 0.5  # the wanted ratio of the errors, fakes over real samples
-    gain: float = 0.01  # lambda_k, how fast the controller moves k
+    code_dim: int = 16  # length of the autoencoder's code
+    gamma: float = 0.9  # the wanted ratio of the errors, fakes over real samples
+    gain: float = 0.5  # lambda_k, how fast the controller moves k
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # samples in one step
