@@ -35,6 +35,7 @@ class Config:
     batch_norm: bool = True  # images: batch normalisation in the discriminator, too
     draws: int = 16  # discrete: M, the images drawn from one z
     learning_rate: float = 1e-3  # of Adam, for both players
+    discrete_learning_rate: float = 1e-2  # discrete: of Adam, for the generator
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # samples in one step
     steps: int = 1200  # updates of each player
@@ -47,6 +48,7 @@ PRESETS = {
     "gpu": Config(
         width=64,
         learning_rate=2e-4,
+        discrete_learning_rate=2e-3,
         betas=(0.5, 0.999),
         batch_size=128,
         steps=15_000,
@@ -179,7 +181,8 @@ class DiscreteBGAN(nn.Module):
         self.config = config
         self.generator = Generator(config, tanh=False)  # one logit for each pixel
         self.discriminator = Discriminator(config, config.batch_norm)
-        self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
+        rate = config.discrete_learning_rate  # larger: its gradients are mostly noise
+        self.generator_optimizer = adam(self.generator, rate, config.betas)
         self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
 
     def noise(self, n: int) -> Tensor:

@@ -528,6 +528,14 @@ def test_the_step_by_hand():
     assert result["generator_loss"].item() == pytest.approx(g_loss.item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("model_class", MODELS)
+def test_each_network_has_its_learning_rate(model_class):
+    model = model_class(bgan.Config(width=4, learning_rate=0.125, discrete_learning_rate=0.25))
+    generators = 0.125 if model_class is bgan.BGAN else 0.25
+    assert model.discriminator_optimizer.param_groups[0]["lr"] == 0.125
+    assert model.generator_optimizer.param_groups[0]["lr"] == generators
+
+
 def seen_by(discriminator, action):
     """What a network is given while `action` runs."""
     seen = []
@@ -582,7 +590,7 @@ def test_the_discrete_generator_step_by_hand(model_class):
 def test_drawn_pixels_learn_without_a_gradient_through_them(model_class):
     """The discriminator is fixed and likes images whose left half is white."""
     torch.manual_seed(0)
-    config = bgan.Config(shape=(1, 28, 28), width=4, latent_dim=4, draws=8, learning_rate=0.01)
+    config = bgan.Config(shape=(1, 28, 28), width=4, latent_dim=4, draws=8)
     model = model_class(config)
     likes = torch.ones(28, 28)
     likes[:, 14:] = -1
