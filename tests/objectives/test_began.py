@@ -363,7 +363,14 @@ def test_the_game_comes_to_its_balance_on_points():
     generator = torch.Generator().manual_seed(0)
     values = 0.3 * torch.randn(2000, 2, generator=generator) + torch.tensor([1.0, -1.0])
     config = replace(
-        POINTS, hidden=(32,), code_dim=1, gamma=0.5, gain=0.2, batch_size=64, steps=600, average_decay=0.95
+        POINTS,
+        hidden=(32,),
+        code_dim=1,
+        gamma=0.5,
+        gain=0.2,
+        batch_size=64,
+        steps=600,
+        average_decay=0.95,
     )
     data = TensorData(values, name="one Gaussian")
     run = began.train(config, data, device="cpu", progress=False, snapshots=1)
