@@ -58,7 +58,7 @@ ENTRIES = {
     "LSGAN": _entry(lsgan.LSGAN, lsgan.PRESETS),
     "WGAN": _entry(wgan.WGAN, wgan.PRESETS, clip=0.1),
     "WGAN-GP": _entry(wgan_gp.WGANGP, wgan_gp.PRESETS, penalty_weight=0.1),
-    "WGAN-div": _entry(wgan_div.WGANDiv, wgan_div.PRESETS),
+    "WGAN-div": _entry(wgan_div.WGANDiv, wgan_div.PRESETS, critic_steps=5),
     "DRAGAN": _entry(dragan.DRAGAN, dragan.PRESETS, penalty_weight=1.0, noise_scale=0.05),
     "BEGAN": _entry(began.BEGAN, began.PRESETS, code_dim=1),
     "BGAN": _entry(bgan.BGAN, bgan.PRESETS),

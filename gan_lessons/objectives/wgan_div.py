@@ -31,7 +31,7 @@ class Config:
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     penalty_weight: float = 2.0  # k, the weight of the gradient penalty
     power: float = 6.0  # p, the power of the slope in the penalty
-    critic_steps: int = 5  # updates of the critic for one of the generator
+    critic_steps: int = 3  # updates of the critic for one of the generator
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.0, 0.9)  # of Adam, for both players
     batch_size: int = 64  # samples in one update
