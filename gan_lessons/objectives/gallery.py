@@ -124,7 +124,8 @@ def watch_ring(
     """Train a loss on the ring and look at it `moments` times.
 
     Returns the run and, for each moment, the step, the scores on a square grid of the plane
-    (resolution, resolution) and 400 generated points (400, 2).
+    (resolution, resolution) and 400 points (400, 2) of the present generator, not the averaged one:
+    an average hides a generator that jumps.
     """
     ticks = torch.linspace(*LIMITS[:2], resolution)
     plane = torch.cartesian_prod(ticks, ticks).flip(1)  # x runs first
@@ -133,7 +134,8 @@ def watch_ring(
     def look(run: Run) -> dict[str, float]:
         with torch.no_grad():
             scores = score(run.model, plane.to(run.device)).cpu()
-        seen.append((run.steps, scores.reshape(resolution, resolution), run.sample(400, seed=0)))
+        points = dataclasses.replace(run, averaged=run.model).sample(400, seed=0)
+        seen.append((run.steps, scores.reshape(resolution, resolution), points))
         return {}
 
     every = max(1, ring_config(name).steps // moments)
