@@ -6,12 +6,13 @@ Hjelm, Jacob, Che, Trischler, Cho, Bengio, "Boundary-Seeking Generative Adversar
 Equations: [BGAN-D] is the GAN's; [BGAN-G] is the generator's loss for continuous pixels, [BGAN-DG]
 the one for discrete pixels with the weights [BGAN-W], [BGAN-R] its rival from reinforcement
 learning; [BGAN-LOGP] is the log-probability of a binary image, [BGAN-ESS] its effective samples.
-Deviations from the paper: DCGAN's small networks, no estimate of the partition function, weights
-without their mean 1/M, the mean score as baseline of REINFORCE, larger learning rates, samples from
-averaged weights.
+Deviations from the paper: DCGAN's small networks, but a perceptron as discriminator of drawn
+pixels; no estimate of the partition function, weights without their mean 1/M, the mean score as
+baseline of REINFORCE, larger learning rates, samples from averaged weights.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gan_lessons.data import Batch, TensorData, digits
+from gan_lessons.foundations.gan import perceptron
 from gan_lessons.networks import Discriminator, Generator
 from gan_lessons.steps import adam, evaluating, frozen, update
 from gan_lessons.training import Run, fit, preset
@@ -34,8 +36,9 @@ class Config:
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     batch_norm: bool = True  # images: batch normalisation in the discriminator, too
     draws: int = 16  # discrete: M, the images drawn from one z
-    learning_rate: float = 1e-3  # of Adam, for both players
-    discrete_learning_rate: float = 1e-2  # discrete: of Adam, for the generator
+    discrete_hidden: tuple[int, ...] = (256, 128)  # discrete: the discriminator's hidden layers
+    learning_rate: float = 1e-3  # of Adam, for both players; discrete: for the discriminator
+    discrete_learning_rate: float = 2e-3  # of Adam, discrete: for the generator
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # samples in one step
     steps: int = 1200  # updates of each player
@@ -48,12 +51,17 @@ PRESETS = {
     "gpu": Config(
         width=64,
         learning_rate=2e-4,
-        discrete_learning_rate=2e-3,
+        discrete_learning_rate=1e-3,
         betas=(0.5, 0.999),
         batch_size=128,
         steps=15_000,
         average_decay=0.999,
     ),
+}
+DISCRETE_PRESETS = {
+    "smoke": replace(PRESETS["smoke"], discrete_hidden=(32,), learning_rate=3e-4, steps=10),
+    "cpu": replace(PRESETS["cpu"], learning_rate=3e-4, steps=1000),
+    "gpu": replace(PRESETS["gpu"], learning_rate=1e-4),
 }
 
 
@@ -180,8 +188,11 @@ class DiscreteBGAN(nn.Module):
             raise ValueError(f"Discrete pixels need images, not samples of shape {config.shape}.")
         self.config = config
         self.generator = Generator(config, tanh=False)  # one logit for each pixel
-        self.discriminator = Discriminator(config, config.batch_norm)
-        rate = config.discrete_learning_rate  # larger: its gradients are mostly noise
+        # A convolution sees a single wrong pixel at once, and wins before G has learned anything.
+        sizes = [math.prod(config.shape), *config.discrete_hidden, 1]
+        layers = perceptron(sizes, nn.LeakyReLU(0.2))
+        self.discriminator = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
+        rate = config.discrete_learning_rate
         self.generator_optimizer = adam(self.generator, rate, config.betas)
         self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
 
@@ -257,8 +268,8 @@ def train(
     """Train a BGAN on `data` (default: digits); `options` as in `gan_lessons.training.fit`.
 
     `config` is a `Config`, the name of a preset, or None for the preset of the session's budget;
-    `model_class` is `BGAN`, `DiscreteBGAN` or `ReinforceGAN`.
+    `model_class` is `BGAN`, `DiscreteBGAN` or `ReinforceGAN`. The last two have `DISCRETE_PRESETS`.
     """
-    config = preset(config, PRESETS)
+    config = preset(config, PRESETS if model_class is BGAN else DISCRETE_PRESETS)
     data = digits() if data is None else data
     return fit(model_class, config, data, seed=seed, device=device, **options)

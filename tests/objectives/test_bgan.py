@@ -14,7 +14,7 @@ from gan_lessons.objectives import bgan
 from tests.helpers import images, moved, same
 from tests.oracles import check, oracle, scores, sigmoid
 
-IMAGES = bgan.Config(width=4, latent_dim=8, draws=5)
+IMAGES = bgan.Config(width=4, latent_dim=8, draws=5, discrete_hidden=(16,))
 POINTS = bgan.Config(shape=(2,), hidden=(16,), latent_dim=8)
 MODELS = [bgan.BGAN, bgan.DiscreteBGAN, bgan.ReinforceGAN]
 DISCRETE = MODELS[1:]
@@ -556,7 +556,7 @@ def test_the_discriminator_sees_binary_images_in_one_range_only():
 @pytest.mark.parametrize("model_class", DISCRETE)
 def test_the_discrete_generator_step_by_hand(model_class):
     """Scores, draws and log-probabilities belong together, draw by draw and noise by noise."""
-    model = model_class(bgan.Config(width=4, latent_dim=8, draws=3, batch_norm=False))
+    model = model_class(bgan.Config(width=4, latent_dim=8, draws=3, discrete_hidden=(16,)))
     z = model.noise(2)
     logits = model.generator(z).detach()
     torch.manual_seed(5)
@@ -590,7 +590,8 @@ def test_the_discrete_generator_step_by_hand(model_class):
 def test_drawn_pixels_learn_without_a_gradient_through_them(model_class):
     """The discriminator is fixed and likes images whose left half is white."""
     torch.manual_seed(0)
-    config = bgan.Config(shape=(1, 28, 28), width=4, latent_dim=4, draws=8)
+    rate = {"discrete_learning_rate": 0.01}
+    config = bgan.Config(shape=(1, 28, 28), width=4, latent_dim=4, draws=8, **rate)
     model = model_class(config)
     likes = torch.ones(28, 28)
     likes[:, 14:] = -1
@@ -611,6 +612,18 @@ def test_a_run_logs_the_effective_draws():
     assert run.history["effective_draws"].min() >= 1
     assert run.history["effective_draws"].max() <= 8 * (1 + 1e-5)
     assert set(run.snapshots.unique().tolist()) == {0, 255}
+
+
+def test_drawn_pixels_have_presets_of_their_own():
+    assert tuple(bgan.DISCRETE_PRESETS) == tuple(bgan.PRESETS)
+    for name, config in bgan.DISCRETE_PRESETS.items():
+        assert (
+            config.learning_rate < bgan.PRESETS[name].learning_rate < config.discrete_learning_rate
+        )
+    options = {"device": "cpu", "progress": False, "snapshots": 0}
+    run = bgan.train("smoke", images(), model_class=bgan.ReinforceGAN, **options)
+    assert run.config.learning_rate == bgan.DISCRETE_PRESETS["smoke"].learning_rate
+    assert run.steps == bgan.DISCRETE_PRESETS["smoke"].steps
 
 
 def test_train_takes_a_preset_or_a_config():
