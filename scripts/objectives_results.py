@@ -48,9 +48,10 @@ class Job:
         return same and row["settings"].get("batch_norm") == self.settings.get("batch_norm")
 
 
-def plain(config: Any) -> dict[str, Any]:
-    """A config as JSON gives it back."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+def plain(name: str, config: Any) -> dict[str, Any]:
+    """The config of a loss as JSON gives it back, without the fields that its model ignores."""
+    unused = gallery.ENTRIES[name].unused
+    return {k: v for k, v in json.loads(json.dumps(vars(config))).items() if k not in unused}
 
 
 def ring_jobs() -> Iterator[Job]:
@@ -62,7 +63,7 @@ def ring_jobs() -> Iterator[Job]:
                 run = gallery.train_on_ring(name, seed, progress=False, snapshots=0)
                 return [{"updates": run.steps} | gallery.measure_on_ring(run)]
 
-            yield Job("ring", name, seed, plain(gallery.ring_config(name)), make)
+            yield Job("ring", name, seed, plain(name, gallery.ring_config(name)), make)
 
 
 def digit_jobs() -> Iterator[Job]:
@@ -104,7 +105,7 @@ def digit_jobs() -> Iterator[Job]:
                     )
                     return rows
 
-                yield Job("digits", name, seed, plain(config), make)
+                yield Job("digits", name, seed, plain(name, config), make)
 
 
 def time_jobs() -> Iterator[Job]:
@@ -114,7 +115,7 @@ def time_jobs() -> Iterator[Job]:
         for batch_norm in (False, True) if entry.may_normalise else (False,):
             row = name + (", batch norm" if batch_norm else "")
             configs[row] = name, gallery.digits_config(name, batch_norm)
-    settings = {row: plain(config) for row, (_, config) in configs.items()}
+    settings = {row: plain(*pair) for row, pair in configs.items()}
 
     def make():
         return [{"seconds": gallery.step_seconds(configs, digits("train"))}]

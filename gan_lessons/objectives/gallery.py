@@ -41,6 +41,7 @@ class Entry:
     presets: dict[str, Any]  # of the model on digits
     point_presets: dict[str, Any]  # of the model on the ring
     on_points: dict[str, Any]  # settings of the loss itself that the ring needs
+    unused: tuple[str, ...] = ()  # fields of the config that these models do not read
 
     @property
     def may_normalise(self) -> bool:
@@ -61,7 +62,10 @@ ENTRIES = {
     "WGAN-div": _entry(wgan_div.WGANDiv, wgan_div.PRESETS, critic_steps=5),
     "DRAGAN": _entry(dragan.DRAGAN, dragan.PRESETS, penalty_weight=1.0, noise_scale=0.05),
     "BEGAN": _entry(began.BEGAN, began.PRESETS, code_dim=1),
-    "BGAN": _entry(bgan.BGAN, bgan.PRESETS),
+    "BGAN": Entry(
+        *(bgan.BGAN, bgan.BGAN, bgan.PRESETS, bgan.PRESETS, {}),
+        unused=("draws", "discrete_hidden", "discrete_learning_rate"),
+    ),
 }
 
 # One setting for all losses on the ring. Adam with a first beta of 0 is RMSProp, which WGAN takes,
