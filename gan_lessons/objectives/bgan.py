@@ -188,7 +188,7 @@ class DiscreteBGAN(nn.Module):
             raise ValueError(f"Discrete pixels need images, not samples of shape {config.shape}.")
         self.config = config
         self.generator = Generator(config, tanh=False)  # one logit for each pixel
-        # A convolution sees a single wrong pixel at once, and wins before G has learned anything.
+        # A perceptron: convolutions see every stray pixel at once, and D gets too far ahead.
         sizes = [math.prod(config.shape), *config.discrete_hidden, 1]
         layers = perceptron(sizes, nn.LeakyReLU(0.2))
         self.discriminator = nn.Sequential(nn.Flatten(), *layers, nn.Flatten(0))
