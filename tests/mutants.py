@@ -175,8 +175,8 @@ MUTANTS = [
     Mutant(
         "BatchNorm2d(n, 0.8): the second argument is eps, not momentum",
         DCGAN,
-        "nn.BatchNorm2d(n_in), nn.ReLU()",
-        "nn.BatchNorm2d(n_in, 0.8), nn.ReLU()",
+        "[norm(n_in)] if norm else []",
+        "[nn.BatchNorm2d(n_in, 0.8)] if norm else []",
         T_DCGAN + "test_batch_norm_has_the_usual_numbers",
     ),
     Mutant(
