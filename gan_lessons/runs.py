@@ -134,9 +134,9 @@ class Run:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors, facts = _pack(self)
-        with _replacing(folder / "run.safetensors") as path:
+        with replacing(folder / "run.safetensors") as path:
             save_file(tensors, path, metadata={"run": json.dumps(facts)})
-        with _replacing(folder / "run.json") as path:
+        with replacing(folder / "run.json") as path:
             path.write_text(json.dumps(facts, indent=1) + "\n")
         return folder
 
@@ -295,7 +295,7 @@ def _unpack_optimizer(
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A temporary neighbour of `path` that takes its place only when it is complete."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     os.close(handle)

@@ -48,6 +48,11 @@ class Entry:
         """Whether the loss allows batch normalisation in the discriminator."""
         return hasattr(self.presets["cpu"], "batch_norm")
 
+    @property
+    def norms(self) -> tuple[bool, ...]:
+        """The choices of batch normalisation in the discriminator that the loss allows."""
+        return (False, True) if self.may_normalise else (False,)
+
 
 def _entry(model: type[nn.Module], presets: dict[str, Any], **on_points: Any) -> Entry:
     return Entry(model, model, presets, presets, on_points)
