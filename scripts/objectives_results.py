@@ -5,7 +5,7 @@
 
 The numbers go to `gan_lessons/results/objectives.json` after every run, so that nothing is lost
 when it is interrupted; it takes about an hour and a half on two cores. A run whose settings have
-changed since is made again. One process at a time: two would overwrite each other's rows. Digits
+changed since is made again. Several processes may share the work, by `--name` or `--seed`. Digits
 need MNIST; elsewhere the script stops and says so.
 """
 
@@ -13,11 +13,13 @@ import argparse
 import dataclasses
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 
 from gan_lessons import __version__, metrics
 from gan_lessons.data import digits
@@ -165,14 +167,15 @@ def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     jobs = [job for job in jobs if options.seed in (None, job.seed)]
     if options.verify:
         return verify([job for job in jobs if job.table != "time"], read(path))
-    tables = read(path)
     for job in jobs:
-        if any(job.has(row) for row in tables[job.table]):
+        if any(job.has(row) for row in read(path)[job.table]):
             continue
         rows = run(job)
-        kept = [row for row in tables[job.table] if not job.replaces(row)]
-        tables[job.table] = kept + rows
-        write(path, tables)
+        with FileLock(Path(tempfile.gettempdir()) / f"{path.name}.lock"):
+            tables = read(path)  # as another process may have left it meanwhile
+            kept = [row for row in tables[job.table] if not job.replaces(row)]
+            tables[job.table] = kept + rows
+            write(path, tables)
         print(job.table, *(show(row) for row in rows), sep="\n  ", flush=True)
     return 0
 
