@@ -1,0 +1,1 @@
+"""Part three: what the noise means: classes, codes, inverses, clusters, two domains."""
