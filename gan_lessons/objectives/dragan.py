@@ -37,7 +37,7 @@ class Config:
     learning_rate: float = 1e-3  # of Adam, for both players
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
     batch_size: int = 64  # samples in one step
-    steps: int = 1000  # updates of each player
+    steps: int = 1500  # updates of each player
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 

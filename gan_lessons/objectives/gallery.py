@@ -86,7 +86,7 @@ RING = {
 }
 HIDDEN = (128, 128, 128)
 SEEDS = (0, 1, 2)  # on the ring
-DIGIT_SEEDS = (0, 1)  # on digits, where a run takes minutes
+DIGIT_SEEDS = (0, 1, 2)  # on digits, where a run takes minutes
 LIMITS = (-3.0, 3.0, -3.0, 3.0)  # what the pictures of the ring show: left, right, bottom, top
 UPDATES = 600  # of the generator, in the comparison of digits at equal numbers of updates
 
