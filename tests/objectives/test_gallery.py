@@ -132,7 +132,7 @@ def rows_of(table, name, seed, batch_norm=None):
 @pytest.mark.parametrize("seed", gallery.SEEDS)
 def test_the_file_has_every_run_on_the_ring(cpu, script, name, seed):
     (row,) = rows_of("ring", name, seed)
-    assert row["settings"] == script.plain(name, gallery.ring_config(name)), "make it again"
+    assert row["settings"] == script.settings(name, gallery.ring_config(name)), "make it again"
 
 
 def test_what_the_file_has_of_digits_belongs_to_this_package(cpu, script):
@@ -142,7 +142,7 @@ def test_what_the_file_has_of_digits_belongs_to_this_package(cpu, script):
         config = gallery.digits_config(name, batch_norm)
         if gallery.ENTRIES[name].may_normalise and not batch_norm:
             config = dataclasses.replace(config, steps=gallery.UPDATES)
-        assert row["settings"] == script.plain(name, config), f"{name}: make it again"
+        assert row["settings"] == script.settings(name, config), f"{name}: make it again"
         assert row["updates"] in (gallery.UPDATES, config.steps)
 
 
