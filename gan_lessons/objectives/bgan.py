@@ -60,7 +60,7 @@ PRESETS = {
 }
 DISCRETE_PRESETS = {
     "smoke": replace(PRESETS["smoke"], discrete_hidden=(32,), learning_rate=3e-4, steps=10),
-    "cpu": replace(PRESETS["cpu"], learning_rate=3e-4, steps=1000),
+    "cpu": replace(PRESETS["cpu"], learning_rate=3e-4, steps=2000),
     "gpu": replace(PRESETS["gpu"], learning_rate=1e-4),
 }
 
