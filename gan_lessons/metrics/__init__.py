@@ -5,6 +5,15 @@ repository trains on MNIST. Its distances are on a scale of their own: compare t
 with real against real and with an untrained generator, never with Inception FIDs.
 """
 
+from gan_lessons.metrics.clusters import (
+    ClusterAgreement,
+    adjusted_rand_index,
+    cluster_accuracy,
+    cluster_agreement,
+    k_means,
+    matched_classes,
+    mutual_information,
+)
 from gan_lessons.metrics.images import (
     ClassCoverage,
     PrecisionRecall,
@@ -24,20 +33,27 @@ from gan_lessons.metrics.tables import Table, report, table
 
 __all__ = [
     "ClassCoverage",
+    "ClusterAgreement",
     "Judge",
     "Modes",
     "PrecisionRecall",
     "SizeBias",
     "Table",
+    "adjusted_rand_index",
     "class_coverage",
     "classify",
+    "cluster_accuracy",
+    "cluster_agreement",
     "conditional_accuracy",
     "features",
     "frechet_by_size",
     "frechet_distance",
+    "k_means",
     "kernel_distance",
     "load_judge",
+    "matched_classes",
     "mode_coverage",
+    "mutual_information",
     "nearest_neighbours",
     "precision_recall",
     "report",
