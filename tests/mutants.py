@@ -45,6 +45,8 @@ BEGAN = "objectives.began"
 T_BEGAN = "tests/objectives/test_began.py::"
 BGAN = "objectives.bgan"
 T_BGAN = "tests/objectives/test_bgan.py::"
+ACGAN = "latent.acgan"
+T_ACGAN = "tests/latent/test_acgan.py::"
 
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
@@ -1329,6 +1331,105 @@ MUTANTS = [
         '"estimate": -loss',
         '"estimate": loss',
         T_WGAN + "test_a_step_is_the_algorithm_of_the_paper",
+    ),
+    # --- acgan ---
+    Mutant(
+        "ACGAN: a softmax before the cross-entropy",
+        ACGAN,
+        "return cross_entropy(logits, labels)",
+        "return cross_entropy(logits.softmax(dim=1), labels)",
+        T_ACGAN + "test_the_class_loss_is_the_cross_entropy_of_logits",
+    ),
+    Mutant(
+        "ACGAN: the source loss of the real samples has the wrong sign",
+        ACGAN,
+        D_LOSS,
+        "return softplus(real_scores).mean() + softplus(fake_scores).mean()",
+        T_ACGAN + "test_losses",
+    ),
+    Mutant(
+        "ACGAN: the discriminator names the classes of real samples only",
+        ACGAN,
+        "return sources + class_loss(real_logits, y) + class_loss(fake_logits, y)",
+        "return sources + class_loss(real_logits, y)",
+        T_ACGAN + "test_losses",
+    ),
+    Mutant(
+        "ACGAN: the generator is not asked for the class",
+        ACGAN,
+        "return softplus(-fake_scores).mean() + class_loss(fake_logits, y)",
+        "return softplus(-fake_scores).mean()",
+        T_ACGAN + "test_losses",
+    ),
+    Mutant(
+        "ACGAN: the generator's minimax loss, which saturates",
+        ACGAN,
+        "return softplus(-fake_scores).mean() + class_loss(fake_logits, y)",
+        "return -softplus(fake_scores).mean() + class_loss(fake_logits, y)",
+        T_ACGAN + "test_losses",
+    ),
+    Mutant(
+        "ACGAN: the generator is rewarded for the wrong class",
+        ACGAN,
+        "return softplus(-fake_scores).mean() + class_loss(fake_logits, y)",
+        "return softplus(-fake_scores).mean() - class_loss(fake_logits, y)",
+        T_ACGAN + "test_a_generator_of_points_learns_to_obey",
+    ),
+    Mutant(
+        "ACGAN: the score is the logit of the first class, too",
+        ACGAN,
+        "return numbers[:, 0], numbers[:, 1:]",
+        "return numbers[:, 0], numbers[:, :-1]",
+        T_ACGAN + "test_score_and_classes_are_eleven_different_numbers",
+    ),
+    Mutant(
+        "ACGAN: the discriminator ends in a softmax",
+        ACGAN,
+        "return numbers[:, 0], numbers[:, 1:]",
+        "return numbers[:, 0], numbers[:, 1:].softmax(dim=1)",
+        T_ACGAN + "test_score_and_classes_are_eleven_different_numbers",
+    ),
+    Mutant(
+        "ACGAN: the label does not reach the generator",
+        ACGAN,
+        "torch.cat([z, y], dim=1)",
+        "torch.cat([z, 0 * y], dim=1)",
+        T_ACGAN + "test_the_generator_listens_to_the_label",
+    ),
+    Mutant(
+        "ACGAN: fakes are made for other labels than they are said to have",
+        ACGAN,
+        "self.encode(labels)).detach()",
+        "self.encode(labels.flip(0))).detach()",
+        T_ACGAN + "test_fakes_are_asked_for_the_labels_of_the_real_batch",
+    ),
+    Mutant(
+        "ACGAN: the generator's loss takes other labels than the generator was asked for",
+        ACGAN,
+        "generator_loss(fake_scores, fake_logits, labels)",
+        "generator_loss(fake_scores, fake_logits, labels.flip(0))",
+        T_ACGAN + "test_step_reports_the_losses_of_what_the_discriminator_answered",
+    ),
+    Mutant(
+        "ACGAN: the discriminator's loss goes back into the generator",
+        ACGAN,
+        "self.encode(labels)).detach()",
+        "self.encode(labels))",
+        T_ACGAN + "test_noise_is_fresh_and_the_discriminator_gets_no_graph",
+    ),
+    Mutant(
+        "ACGAN: the generator's loss leaves gradients on the discriminator",
+        ACGAN,
+        "with frozen(self.discriminator):",
+        "with frozen(nn.Identity()):",
+        T_ACGAN + "test_the_generator_step_leaves_no_gradients_on_the_discriminator",
+    ),
+    Mutant(
+        "ACGAN: measured on random classes, not on those of the test images",
+        ACGAN,
+        "run.sample(len(test), labels=test.labels, seed=seed)",
+        "run.sample(len(test), seed=seed)",
+        T_ACGAN + "test_measure_asks_for_the_labels_of_the_test_images",
     ),
 ]
 
