@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gan_lessons.data import TensorData
+from gan_lessons.data import TensorData, TwoDomains
 
 
 def images(n: int = 40, shape: tuple[int, ...] = (1, 32, 32), classes: int = 10) -> TensorData:
@@ -14,6 +14,14 @@ def images(n: int = 40, shape: tuple[int, ...] = (1, 32, 32), classes: int = 10)
     values = torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=generator)
     labels = torch.randint(0, classes, (n,), generator=generator)
     return TensorData(values, labels, "random images", tuple(str(i) for i in range(classes)))
+
+
+def two_domains(n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> TwoDomains:
+    """Random images in two domains, dark ones and bright ones, always the same."""
+    data = images(2 * n, shape)
+    dark = TensorData(data.values[:n] // 2, data.labels[:n], "dark images", data.classes)
+    bright = TensorData(255 - data.values[n:] // 2, data.labels[n:], "bright images", data.classes)
+    return TwoDomains(dark, bright)
 
 
 def moved(model: nn.Module, action: Callable[[], object]) -> set[str]:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Samples `x`, float32 (n, C, H, W) in [-1, 1] or points (n, D), and their labels `y`.
+    """Samples `x`, float32 (n, C, H, W) in [-1, 1] or points (n, D), and what comes with them.
 
-    `y` is int64 (n,), or None where the data have no labels.
+    `y` is their labels, int64 (n,), or None where the data have no labels. From two domains, `y` is
+    samples of the second one, of the shape of `x` and drawn independently of it.
     """
 
     x: Tensor

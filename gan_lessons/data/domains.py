@@ -1,0 +1,247 @@
+"""Two sets of images that nobody has paired: digits in two styles, and MNIST beside USPS."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_lessons.data.digits import (
+    DIGITS,
+    MIRROR_SECONDS,
+    _builtin_digits,
+    cache_dir,
+    check_size,
+    digits,
+    import_torchvision,
+)
+from gan_lessons.data.tensors import Batch, TensorData
+
+
+@dataclass(frozen=True, eq=False)
+class TwoDomains:
+    """Two data sets with samples of one shape, on one device; which belongs to which is unknown.
+
+    Raises TypeError for anything but `TensorData`, and ValueError for two shapes or two devices.
+    """
+
+    first: TensorData
+    second: TensorData
+
+    def __post_init__(self) -> None:
+        for name in ("first", "second"):
+            if not isinstance(getattr(self, name), TensorData):
+                raise TypeError(
+                    f"{name} must be a TensorData, not {type(getattr(self, name)).__name__}: "
+                    "digits(), folder(…) and from_torchvision(…) make some."
+                )
+        if self.first.shape != self.second.shape or self.first.is_images != self.second.is_images:
+            raise ValueError(
+                f"Samples of the first domain have shape {self.first.shape}, those of the second "
+                f"{self.second.shape}: load both with one size=… and one channels=…."
+            )
+        if self.first.device != self.second.device:
+            raise ValueError(
+                f"The first domain is on {self.first.device}, the second on {self.second.device}: "
+                "move both with to(device)."
+            )
+
+    def __len__(self) -> int:
+        """The number of samples in the smaller domain."""
+        return min(len(self.first), len(self.second))
+
+    def __repr__(self) -> str:
+        return f"TwoDomains({self.name!r}, shape={self.shape}, device={str(self.device)!r})"
+
+    @property
+    def name(self) -> str:
+        """The names of both domains."""
+        return f"{self.first.name} / {self.second.name}"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample of either domain."""
+        return self.first.shape
+
+    @property
+    def is_images(self) -> bool:
+        """True for images, False for points."""
+        return self.first.is_images
+
+    @property
+    def device(self) -> torch.device:
+        """Where both domains are, and where batches are drawn."""
+        return self.first.device
+
+    def to(self, device: torch.device | str) -> "TwoDomains":
+        """The same data on another device."""
+        return TwoDomains(self.first.to(device), self.second.to(device))
+
+    def batch(self, n: int, generator: torch.Generator | None = None) -> Batch:
+        """`n` samples of the first domain as x and `n` of the second as y, drawn independently."""
+        x = self.first.batch(n, generator).x
+        return Batch(x, self.second.batch(n, generator).x)
+
+
+def negative(images: Tensor) -> Tensor:
+    """Floats in [-1, 1] with black and white exchanged; doing it twice changes nothing."""
+    return -images
+
+
+def edges(images: Tensor) -> Tensor:
+    """Floats (N, C, H, W) in [-1, 1] to their outer edges, in [-1, 1]: dilated minus original.
+
+    A pixel becomes bright if one of its eight neighbours is brighter than itself.
+    """
+    return F.max_pool2d(images, 3, stride=1, padding=1) - images - 1
+
+
+STYLES: dict[str, Callable[[Tensor], Tensor]] = {"negative": negative, "edges": edges}
+
+
+def restyled(data: TensorData, style: str) -> TensorData:
+    """All images of `data` in a style, "negative" or "edges", with their labels.
+
+    Raises ValueError for another style, or for points.
+    """
+    if style not in STYLES:
+        names = " or ".join(f'"{name}"' for name in STYLES)
+        raise ValueError(f"style is {style!r}: choose {names}.")
+    if not data.is_images:
+        raise ValueError(f"{data.name} are points, and a style is for images: try digits().")
+    parts = [
+        ((STYLES[style](data.floats(index)) + 1) * 127.5).round().to(torch.uint8)
+        for index in torch.arange(len(data), device=data.device).split(5000)
+    ]
+    return TensorData(torch.cat(parts), data.labels, f"{data.name}, {style}", data.classes)
+
+
+def halves(data: TensorData, seed: int = 0) -> tuple[TensorData, TensorData]:
+    """Two random halves of `data` that share no sample; same seed, same halves."""
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    middle = len(data) // 2
+    return data.subset(order[:middle].to(data.device)), data.subset(order[middle:].to(data.device))
+
+
+def digits_in_two_styles(
+    style: str = "negative", split: str = "train", size: int = 32, **options
+) -> TwoDomains:
+    """Half of the digits as they are, the other half in a style, "negative" or "edges".
+
+    No digit is in both domains, so there is no pair to be found. `options` are those of `digits`,
+    and so are the errors; an unknown style raises ValueError.
+    """
+    first, second = halves(digits(split, size, **options))
+    return TwoDomains(first, restyled(second, style))
+
+
+class USPSUnavailable(FileNotFoundError):
+    """USPS can neither be read nor be downloaded; the message says why and what to do."""
+
+
+USPS_FILES = {"train": ("usps.bz2", 7_291), "test": ("usps.t.bz2", 2_007)}
+
+
+def usps(
+    split: str = "train",
+    size: int = 32,
+    *,
+    data_dir: str | Path | None = None,
+    download: bool = True,
+) -> TensorData:
+    """USPS, grey digits from envelopes, (1, size, size) with labels 0..9; prints what it loaded.
+
+    `split` is "train" (7,291) or "test" (2,007). The 16 x 16 images are enlarged to the whole
+    frame. They are read from `USPS/usps.bz2` and `USPS/usps.t.bz2` in the cache folder, or in
+    `data_dir`, else downloaded with their checksums.
+
+    Raises ValueError for an unknown split or a size outside 28..64, and `USPSUnavailable`, a
+    FileNotFoundError, where there is no file, no download, or under the smoke budget.
+
+    Source: Hull 1994, in the form of the LIBSVM collection, through torchvision.
+    """
+    if split not in USPS_FILES:
+        raise ValueError(f'split is {split!r}: choose "train" or "test".')
+    check_size(size)
+    if data_dir is None and os.environ.get("GAN_LESSONS_BUDGET") == "smoke":
+        raise USPSUnavailable("USPS is not used under the smoke budget: no disk, no network.")
+    place = "the cache folder" if data_dir is None else "data_dir"
+    root = (cache_dir() if data_dir is None else Path(data_dir).expanduser()) / "USPS"
+    name, count = USPS_FILES[split]
+    if not (root / name).is_file():
+        _download_usps(root, name, split, place, download)
+    try:
+        data = import_torchvision().datasets.USPS(root, train=split == "train")
+        if len(data) != count:
+            raise ValueError(f"it holds {len(data):,} images, not {count:,}")
+    except ImportError as error:
+        raise USPSUnavailable(f"USPS needs torchvision: {error}") from error
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise USPSUnavailable(
+            f"USPS/{name} in {place} is damaged ({error}): delete it and try again."
+        ) from error
+    print(f"Digits: USPS, {count:,} {_kind(split)} images at {size} x {size}.")
+    return TensorData(
+        _enlarged(torch.from_numpy(data.data)[:, None], size),
+        torch.tensor(data.targets),
+        f"USPS, {count:,} {_kind(split)} images",
+        DIGITS,
+    )
+
+
+def digits_and_usps(split: str = "train", size: int = 32) -> TwoDomains:
+    """MNIST and USPS, two collections of digits by other writers; prints what it loaded.
+
+    Where USPS cannot be had, scikit-learn's digits take its place, enlarged to the whole frame as
+    USPS is, and a line says so. Where MNIST cannot be had either, each domain has half of those.
+    """
+    first = digits(split, size)
+    try:
+        return TwoDomains(first, usps(split, size))
+    except USPSUnavailable as reason:
+        print(reason)
+    second = _builtin_digits(split, 32, "in place of USPS")
+    if not first.name.startswith("MNIST"):  # the same images: each domain takes the other's rest
+        first, second = halves(first)[0], halves(second)[1]
+    large = _enlarged(second.values[:, :, 7:-7, 7:-7], size)  # without the black frame
+    return TwoDomains(
+        first, TensorData(large, second.labels, f"{second.name}, frame filled", DIGITS)
+    )
+
+
+def _enlarged(images: Tensor, size: int) -> Tensor:
+    """Bytes (N, 1, H, W) as bytes (N, 1, size, size)."""
+    large = F.interpolate(images.float(), size=size, mode="bicubic", align_corners=False)
+    return large.round().clamp(0, 255).to(torch.uint8)
+
+
+def _kind(split: str) -> str:
+    return "training" if split == "train" else "test"
+
+
+def _download_usps(root: Path, name: str, split: str, place: str, download: bool) -> None:
+    """Bring one file into `root`, complete and checked, or raise `USPSUnavailable`."""
+    missing = f"USPS/{name} is not in {place}"
+    if not download:
+        raise USPSUnavailable(f"{missing}: put it there, or call with download=True.")
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(2 * MIRROR_SECONDS)  # torchvision opens connections without one
+    try:
+        datasets = import_torchvision().datasets
+        root.mkdir(parents=True, exist_ok=True)
+        # A file that breaks off half-way must not stay: torchvision would take it for good.
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as folder:
+            url, _, md5 = datasets.USPS.split_list[split]
+            datasets.utils.download_url(url, folder, name, md5=md5)
+            os.replace(Path(folder, name), root / name)
+    except (OSError, RuntimeError, ImportError) as error:
+        raise USPSUnavailable(
+            f"{missing} and could not be downloaded ({error}): put the file there."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
