@@ -32,7 +32,7 @@ class Config:
     learning_rate: float = 2e-4  # of RMSProp, for the critic
     generator_learning_rate: float = 1e-3  # of RMSProp, for the generator
     batch_size: int = 64  # samples in one update
-    steps: int = 1200  # updates of the generator
+    steps: int = 800  # updates of the generator
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 

@@ -127,5 +127,6 @@ def _line(job: Job, row: dict[str, Any]) -> str:
         for key, value in row.items()
         if key not in ("settings", "name")
     )
-    choices = "".join(f", {key} {row['settings'].get(key)}" for key in job.apart)
+    settings = row["settings"]
+    choices = "".join(f", {key} {settings[key]}" for key in job.apart if key in settings)
     return f"{row['name']}{choices}: " + ", ".join(values)
