@@ -48,6 +48,9 @@ T_BGAN = "tests/objectives/test_bgan.py::"
 ACGAN = "latent.acgan"
 T_ACGAN = "tests/latent/test_acgan.py::"
 
+BIGAN = "latent.bigan"
+T_BIGAN = "tests/latent/test_bigan.py::"
+
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
 
@@ -1430,6 +1433,105 @@ MUTANTS = [
         "run.sample(len(test), labels=test.labels, seed=seed)",
         "run.sample(len(test), seed=seed)",
         T_ACGAN + "test_measure_asks_for_the_labels_of_the_test_images",
+    ),
+    # --- BiGAN ---
+    Mutant(
+        "BiGAN: the encoder's label is not swapped: it helps the discriminator",
+        BIGAN,
+        "return softplus(real_scores).mean()",
+        "return softplus(-real_scores).mean()",
+        T_BIGAN + "test_encoder_loss",
+    ),
+    Mutant(
+        "BiGAN: the generator's label is not swapped",
+        BIGAN,
+        "return softplus(-fake_scores).mean()",
+        "return softplus(fake_scores).mean()",
+        T_BIGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "BiGAN: the discriminator's labels are exchanged",
+        BIGAN,
+        "return softplus(-real_scores).mean() + softplus(fake_scores).mean()",
+        "return softplus(real_scores).mean() + softplus(-fake_scores).mean()",
+        T_BIGAN + "test_the_discriminator_maximises_the_value",
+    ),
+    Mutant(
+        "BiGAN: the encoder learns from generated images",
+        BIGAN,
+        "real_scores = self.discriminator(real, self.encoder(real))",
+        "real_scores = self.discriminator(real, self.encoder(self.sample(len(real))))",
+        T_BIGAN + "test_nothing_compares_an_image_with_its_reconstruction",
+    ),
+    Mutant(
+        "BiGAN: a reconstruction term in the encoder's loss",
+        BIGAN,
+        "loss = encoder_loss(real_scores)",
+        "loss = encoder_loss(real_scores) + (self.generator(self.encoder(real)) - real).abs().mean()",
+        T_BIGAN + "test_nothing_compares_an_image_with_its_reconstruction",
+    ),
+    Mutant(
+        "BiGAN: the discriminator's loss reaches the encoder: its detach is missing",
+        BIGAN,
+        "self.encoder(real).detach()",
+        "self.encoder(real)",
+        T_BIGAN + "test_each_loss_leaves_gradients_at_one_network_only",
+    ),
+    Mutant(
+        "BiGAN: the discriminator's loss reaches the generator: its detach is missing",
+        BIGAN,
+        "self.generator(z).detach()",
+        "self.generator(z)",
+        T_BIGAN + "test_each_loss_leaves_gradients_at_one_network_only",
+    ),
+    Mutant(
+        "BiGAN: the generator's image is paired with another noise",
+        BIGAN,
+        "fake_scores = self.discriminator(self.generator(z), z)",
+        "fake_scores = self.discriminator(self.generator(self.noise(n)), z)",
+        T_BIGAN + "test_the_steps_report_the_losses_of_the_equations",
+    ),
+    Mutant(
+        "BiGAN: fakes are paired with their encoding instead of their noise",
+        BIGAN,
+        "self.discriminator(fake, z)",
+        "self.discriminator(fake, self.encode(fake))",
+        T_BIGAN + "test_the_steps_report_the_losses_of_the_equations",
+    ),
+    Mutant(
+        "BiGAN: one score for the sample plus one for the code: pairs are never judged",
+        BIGAN,
+        "return self.common(pair).squeeze(1)",
+        "return pair.sum(dim=1)",
+        T_BIGAN + "test_the_discriminator_judges_pairs",
+    ),
+    Mutant(
+        "BiGAN: batch normalisation in the discriminator of pairs",
+        BIGAN,
+        "convolutions(config.width, config.shape, norm=None)",
+        "convolutions(config.width, config.shape)",
+        T_BIGAN + "test_the_score_of_a_pair_does_not_depend_on_its_company",
+    ),
+    Mutant(
+        "BiGAN: a bounded code for an unbounded prior",
+        BIGAN,
+        "nn.Sequential(*features, code, nn.Flatten())",
+        "nn.Sequential(*features, code, nn.Flatten(), nn.Tanh())",
+        T_BIGAN + "test_codes_reach_as_far_as_the_prior",
+    ),
+    Mutant(
+        "BiGAN: the ratio of the errors is upside down",
+        BIGAN,
+        "return own / random",
+        "return random / own",
+        T_BIGAN + "test_error_ratio",
+    ),
+    Mutant(
+        "BiGAN: one norm over the whole batch in the ratio",
+        BIGAN,
+        "(v - redrawn).flatten(1).norm(dim=1).mean()",
+        "(v - redrawn).norm()",
+        T_BIGAN + "test_error_ratio",
     ),
 ]
 
