@@ -12,12 +12,14 @@ from gan_lessons.data.domains import (
     restyled,
     usps,
 )
+from gan_lessons.data.few_labels import FewLabels, few_labels
 from gan_lessons.data.pictures import folder, from_torchvision
 from gan_lessons.data.tensors import Batch, TensorData
 from gan_lessons.data.toys import grid, ring, swiss_roll
 
 __all__ = [
     "Batch",
+    "FewLabels",
     "TensorData",
     "TwoDomains",
     "USPSUnavailable",
@@ -26,6 +28,7 @@ __all__ = [
     "digits_and_usps",
     "digits_in_two_styles",
     "edges",
+    "few_labels",
     "folder",
     "from_torchvision",
     "grid",

@@ -4,16 +4,15 @@ Makhzani, Shlens, Jaitly, Goodfellow, Frey, "Adversarial Autoencoders", 2015,
 https://arxiv.org/abs/1511.05644.
 
 Equations: [AAE-R] is the reconstruction phase, [AAE-D] and [AAE-E] the two regularisation phases,
-[AAE-C] the phase of the few labels, [AAE-Z] the code of a Gaussian encoder. [AAE-MMD] measures how
-far codes are from the prior. The discriminator sees codes, never images, and samples of the prior
-are its real samples.
+[AAE-C] the phase of the few labels, [AAE-Z] the code of a Gaussian encoder. The discriminator sees
+codes, never images, and samples of the prior are its real samples.
 Deviations from the paper: narrower networks, Adam for SGD with momentum, the squared error for
 outputs in [-1, 1], one discriminator for class and style together where the paper has two, samples
 from averaged weights.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot, softplus
 
 from gan_lessons import metrics
-from gan_lessons.data import Batch, TensorData, digits
+from gan_lessons.data import Batch, FewLabels, TensorData, digits
 from gan_lessons.foundations.cgan import check_labels
 from gan_lessons.foundations.gan import perceptron
 from gan_lessons.steps import adam, evaluating, frozen, update
@@ -279,72 +278,6 @@ class SemiSupervisedAAE(AAE):
             return self.encoder.logits(x).argmax(1)
 
 
-@dataclass(frozen=True, eq=False)
-class FewLabels:
-    """Images of which a few have a label: `labelled`, and all of them without, `others`."""
-
-    labelled: TensorData
-    others: TensorData
-
-    name = property(lambda self: f"{self.others.name}, {len(self.labelled):,} of them labelled")
-    shape = property(lambda self: self.others.shape)
-    device = property(lambda self: self.others.device)
-    labels = property(lambda self: self.labelled.labels)
-
-    def __len__(self) -> int:
-        return len(self.others)
-
-    def to(self, device: torch.device | str) -> "FewLabels":
-        """The same data on another device."""
-        return FewLabels(self.labelled.to(device), self.others.to(device))
-
-    def batch(self, n: int) -> Batch:
-        """`n` images, a quarter of them labelled; `y` has the labels of these first n // 4."""
-        labelled = self.labelled.batch(n // 4)
-        return Batch(torch.cat([labelled.x, self.others.batch(n - n // 4).x]), labelled.y)
-
-
-def few_labels(data: TensorData, n: int = 100, seed: int = 0) -> FewLabels:
-    """`data` with the labels of `n` images only, equally many of each class, drawn with `seed`.
-
-    Raises `ValueError` for data without labels, and if a class has too few images.
-    """
-    if data.labels is None:
-        raise ValueError(f"{data.name} has no labels; choose data with labels, such as digits().")
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-    shuffled, classes = data.labels.cpu()[order], data.labels.unique().tolist()
-    per_class = n // len(classes)
-    chosen = torch.cat([order[shuffled == y][:per_class] for y in classes])
-    if n < 1 or len(chosen) != n:
-        raise ValueError(
-            f"n is {n}, but {len(classes)} classes share the labels equally, and each needs enough "
-            f"images; choose a multiple of {len(classes)} that is small enough."
-        )
-    return FewLabels(data.subset(chosen.to(data.device)), replace(data, labels=None))
-
-
-def code_distance(codes: Tensor, prior: Tensor) -> Tensor:
-    """E k(c, c') + E k(z, z') - 2 E k(c, z), k(a, b) = mean_s exp(-|a - b|^2 / 2 s^2).  [AAE-MMD]
-
-    The squared maximum mean discrepancy of two sets of points (n, d), unbiased: pairs of a point
-    with itself are left out, so that it is around 0 for two sets of one distribution, and at times
-    below. The widths s are sqrt(d) / 4, / 2 and / 1. Returns a scalar, float64.
-
-    Source: Gretton et al. 2012, https://jmlr.org/papers/v13/gretton12a.html
-    """
-    codes, prior = codes.cpu().double(), prior.cpu().double()
-    widths = [math.sqrt(codes.shape[1]) / part for part in (4, 2, 1)]
-
-    def total(a: Tensor, b: Tensor) -> Tensor:
-        squares = (torch.cdist(part, b).square() for part in a.split(1000))
-        kernels = (sum((-d / (2 * s * s)).exp().sum() for s in widths) for d in squares)
-        return sum(kernels) / len(widths)
-
-    n, m = len(codes), len(prior)
-    own = (total(codes, codes) - n) / (n * (n - 1)) + (total(prior, prior) - m) / (m * (m - 1))
-    return own - 2 * total(codes, prior) / (n * m)
-
-
 def measure(run: Run, test: TensorData, seed: int = 1, few: int = 2000) -> dict[str, float]:
     """Reconstruction and codes of held-out digits `test`, with the averaged weights of an AAE.
 
@@ -353,14 +286,14 @@ def measure(run: Run, test: TensorData, seed: int = 1, few: int = 2000) -> dict[
     the codes of the first `few` images with as many samples of the prior, `prior_distance` two
     sets of the prior: the mean size of it over ten pairs, which is sampling noise.
     """
-    model, x = run.averaged, test.floats()
+    model, x, apart = run.averaged, test.floats(), metrics.gaussian_kernel_distance
     device = torch.device(run.device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         codes = model.encode(x.to(device))
         again = model.sample(z=codes).cpu()
-        noise = [code_distance(model.prior(few), model.prior(few)).abs() for _ in range(10)]
-        distance = code_distance(codes[:few], model.prior(few))
+        noise = [apart(model.prior(few), model.prior(few)).abs() for _ in range(10)]
+        distance = apart(codes[:few], model.prior(few))
     return {
         "test_error": ((again - x.cpu()) / 2).square().mean().item(),
         "same_class": metrics.conditional_accuracy(again, test.labels.cpu()),

@@ -28,6 +28,7 @@ from gan_lessons.metrics.images import (
     within_class_diversity,
 )
 from gan_lessons.metrics.judge import Judge, classify, features, load_judge
+from gan_lessons.metrics.kernels import gaussian_kernel_distance
 from gan_lessons.metrics.points import Modes, mode_coverage, wasserstein_1d, wasserstein_2d
 from gan_lessons.metrics.tables import Table, report, table
 
@@ -48,6 +49,7 @@ __all__ = [
     "features",
     "frechet_by_size",
     "frechet_distance",
+    "gaussian_kernel_distance",
     "k_means",
     "kernel_distance",
     "load_judge",
