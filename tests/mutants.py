@@ -1467,7 +1467,7 @@ MUTANTS = [
         "BiGAN: a reconstruction term in the encoder's loss",
         BIGAN,
         "loss = encoder_loss(real_scores)",
-        "loss = encoder_loss(real_scores) + (self.generator(self.encoder(real)) - real).abs().mean()",
+        "loss = encoder_loss(real_scores) + (real - self.generator(self.encoder(real))).norm()",
         T_BIGAN + "test_nothing_compares_an_image_with_its_reconstruction",
     ),
     Mutant(
@@ -1502,7 +1502,7 @@ MUTANTS = [
         "BiGAN: one score for the sample plus one for the code: pairs are never judged",
         BIGAN,
         "return self.common(pair).squeeze(1)",
-        "return pair.sum(dim=1)",
+        "return (sample + code).sum(dim=1)",
         T_BIGAN + "test_the_discriminator_judges_pairs",
     ),
     Mutant(

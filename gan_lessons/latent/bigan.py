@@ -33,13 +33,15 @@ class Config:
 
     shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
     latent_dim: int = 16  # length of the noise z and of the code E(x)
-    width: int = 24  # images: channels next to the image; doubles with every halving
+    width: int = 16  # images: channels next to the image; doubles with every halving
     hidden: tuple[int, ...] = (128, 128)  # points: widths of the hidden layers
-    pair_width: int = 256  # discriminator: numbers that sample and code each become, then join
+    pair_width: int = (
+        256  # discriminator: numbers that sample and code each become before they join
+    )
     learning_rate: float = 1e-3  # of Adam, for all three networks
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for all three networks
     batch_size: int = 64  # pairs of each kind in one step
-    steps: int = 1800  # updates of each network
+    steps: int = 2400  # updates of each network
     average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
@@ -104,7 +106,8 @@ class Discriminator(nn.Module):
     """D: pairs of a sample (n, *shape) and a code (n, latent_dim) -> one score (n,), a logit.
 
     Higher means more like (x, E(x)) than (G(z), z). Sample and code pass through layers of their
-    own, and then through common ones: only there can a pair be judged as a pair.
+    own, and then, with the products of what comes out, through common ones: only there can a pair
+    be judged as a pair.
     """
 
     def __init__(self, config: Config):
@@ -118,11 +121,12 @@ class Discriminator(nn.Module):
             sizes = [*config.shape, *config.hidden, width]
             self.from_sample = perceptron(sizes, nn.LeakyReLU(0.2))
         self.from_code = perceptron([config.latent_dim, width, width], nn.LeakyReLU(0.2))
-        common = perceptron([2 * width, width, width, 1], nn.LeakyReLU(0.2))
+        common = perceptron([3 * width, width, width, 1], nn.LeakyReLU(0.2))
         self.common = nn.Sequential(nn.LeakyReLU(0.2), *common)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        pair = torch.cat([self.from_sample(x), self.from_code(z)], dim=1)
+        sample, code = self.from_sample(x), self.from_code(z)
+        pair = torch.cat([sample, code, sample * code], dim=1)
         return self.common(pair).squeeze(1)
 
 
