@@ -5,11 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-WIDTHS = (
-    0.25,
-    0.5,
-    1.0,
-)  # of the Gaussian kernels, in units of sqrt(d), d the number of dimensions
+WIDTHS = (0.25, 0.5, 1.0)  # of the Gaussian kernels, in units of sqrt(d) in d dimensions
 
 
 def gaussian_kernel_distance(samples: Tensor, reference: Tensor) -> Tensor:
