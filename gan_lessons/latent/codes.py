@@ -1,0 +1,127 @@
+"""What the codes can do: every model of the part, asked the same questions.
+
+How each model is trained for the comparison, and what is measured. `scripts/latent_results.py`
+makes all runs and writes `gan_lessons/results/latent.json`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from gan_lessons import metrics
+from gan_lessons.data import TensorData
+from gan_lessons.latent import aae, acgan, bigan, clustergan, cogan
+from gan_lessons.training import Run
+
+SEEDS = (0, 1, 2)
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: where it comes from, and what it can do besides drawing digits."""
+
+    module: ModuleType
+    model: type[nn.Module]
+    draw: Callable[[Run, Tensor], Tensor] | None = None  # classes or clusters (n,) -> images
+    encode: Callable[[Run, Tensor], Tensor] | None = None  # images -> codes that `sample` takes
+    named: bool = True  # whether what `draw` takes are the classes, or clusters without names
+    pairs: bool = False  # draws one code in two domains
+
+
+def _encode_aae(run: Run, x: Tensor) -> Tensor:
+    return torch.cat([run.averaged.encode(part.to(run.device)).cpu() for part in x.split(500)])
+
+
+def _encode_clustergan(run: Run, x: Tensor) -> Tensor:
+    return torch.cat(clustergan.encode(run, x), dim=1)
+
+
+def _draw_acgan(run: Run, labels: Tensor) -> Tensor:
+    return run.sample(len(labels), seed=1, labels=labels)
+
+
+def _draw_clustergan(run: Run, clusters: Tensor) -> Tensor:
+    return run.sample(len(clusters), seed=1, clusters=clusters)
+
+
+ENTRIES = {
+    "ACGAN": Entry(acgan, acgan.ACGAN, draw=_draw_acgan),
+    "AAE": Entry(aae, aae.AAE, encode=_encode_aae),
+    "BiGAN": Entry(bigan, bigan.BiGAN, encode=bigan.codes),
+    "ClusterGAN": Entry(
+        clustergan,
+        clustergan.ClusterGAN,
+        draw=_draw_clustergan,
+        encode=_encode_clustergan,
+        named=False,
+    ),
+    "CoGAN": Entry(cogan, cogan.CoGAN, pairs=True),
+}
+
+
+def train(name: str, data: TensorData, seed: int = 0) -> Run:
+    """Train a model of the part with the preset of the session's budget.
+
+    `data` are digits; CoGAN makes its two domains from the same ones.
+    """
+    data = None if ENTRIES[name].pairs else data
+    return ENTRIES[name].module.train(None, data, seed=seed, progress=False, snapshots=0)
+
+
+def measure(name: str, run: Run, test: TensorData) -> dict[str, float]:
+    """What a trained model can do, on digits `test` that were held out of training.
+
+    - `distance`: Fréchet distance (judge features) of as many samples as there are test digits.
+    - `asked`: share of samples in which the judge sees the class that was asked for. A model whose
+      clusters have no names gets the best ones, each class once.
+    - `diversity`: mean distance of two of these samples of one class, as a share of the reals'.
+    - `ratio`, `kept`: reconstructions of the test digits, [BIGAN-RATIO] with other digits in random
+      order, and the share in which the judge sees the true class.
+    - `clusters`, `nmi`, `ari`: agreement of k-means on the codes with the labels.
+    - `pair`, `pixels`: class agreement and pixel agreement of pairs.
+    """
+    entry, x, labels = ENTRIES[name], test.floats().cpu(), test.labels.cpu()
+    samples = run.sample(len(test), seed=0)
+    numbers = {"distance": metrics.frechet_distance(samples, metrics.features(x))}
+    if entry.draw is not None:
+        drawn = entry.draw(run, labels)
+        found = metrics.classify(drawn)
+        names = labels if entry.named else metrics.matched_classes(labels, found)[labels]
+        numbers["asked"] = (found == names).double().mean().item()
+        has_name = names >= 0  # a cluster has none if the judge sees fewer classes than clusters
+        numbers["diversity"] = metrics.within_class_diversity(
+            drawn[has_name], names[has_name], x, labels
+        )
+    if entry.encode is not None:
+        codes = entry.encode(run, x)
+        redrawn = run.sample(len(test), z=codes)
+        numbers["ratio"] = bigan.error_ratio(x, redrawn, bigan.shuffled(x)).item()
+        numbers["kept"] = metrics.conditional_accuracy(redrawn, labels)
+        numbers |= clusters(codes, labels)
+    if entry.pairs:
+        found = cogan.measure(run, test, n=len(test))
+        numbers |= {"pair": found["class agreement"], "pixels": found["pixel agreement"]}
+    return numbers
+
+
+def clusters(rows: Tensor, labels: Tensor) -> dict[str, float]:
+    """Agreement of k-means on `rows` (n, d) with the labels, as in `measure`."""
+    agreement = metrics.cluster_agreement(metrics.k_means(rows, CLASSES), labels)
+    return {"clusters": agreement.accuracy, "nmi": agreement.nmi, "ari": agreement.ari}
+
+
+def measure_reals(train_digits: TensorData, test: TensorData) -> dict[str, float]:
+    """What real digits reach in `measure`, and k-means on their pixels: the levels to compare with.
+
+    Training digits stand in for samples, a digit of the same class for a reconstruction.
+    """
+    x, labels = test.floats().cpu(), test.labels.cpu()
+    others = train_digits.subset(slice(len(test)))
+    numbers = {"distance": metrics.frechet_distance(others.floats().cpu(), metrics.features(x))}
+    numbers["asked"] = metrics.conditional_accuracy(others.floats().cpu(), others.labels.cpu())
+    numbers["kept"] = metrics.conditional_accuracy(x, labels)
+    return numbers | clusters(x.flatten(1), labels)
