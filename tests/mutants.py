@@ -35,6 +35,8 @@ LSGAN = "objectives.lsgan"
 T_LSGAN = "tests/objectives/test_lsgan.py::"
 WGAN = "objectives.wgan"
 T_WGAN = "tests/objectives/test_wgan.py::"
+AAE = "latent.aae"
+T_AAE = "tests/latent/test_aae.py::"
 T_TRAINING = "tests/test_training.py::"
 T_METRICS = "tests/test_metrics.py::"
 WGAN_DIV = "objectives.wgan_div"
@@ -1532,6 +1534,127 @@ MUTANTS = [
         "(v - redrawn).flatten(1).norm(dim=1).mean()",
         "(v - redrawn).norm()",
         T_BIGAN + "test_error_ratio",
+    ),
+    Mutant(
+        "AAE: the prior is called fake, and codes are called real, in the discriminator's loss only",
+        AAE,
+        "real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)",
+        "fake_scores, real_scores = self.discriminator(real), self.discriminator(fake)",
+        T_AAE + "test_the_prior_is_real",
+    ),
+    Mutant(
+        "AAE: the phases are merged into one weighted loss",
+        AAE,
+        "loss = reconstruction_loss(x, self.decoder(self.encoder(x)))",
+        """codes = self.encoder(x)
+        adversarial = encoder_loss(self.discriminator(codes))
+        loss = 0.999 * reconstruction_loss(x, self.decoder(codes)) + 0.001 * adversarial""",
+        T_AAE + "test_a_round_is_the_three_phases_in_their_order_with_fresh_codes",
+    ),
+    Mutant(
+        "AAE: the discriminator learns on codes from before the reconstruction",
+        AAE,
+        "logged = self.reconstruction_step(batch.x) | self.discriminator_step(batch.x)",
+        "logged = self.discriminator_step(batch.x) | self.reconstruction_step(batch.x)",
+        T_AAE + "test_a_round_is_the_three_phases_in_their_order_with_fresh_codes",
+    ),
+    Mutant(
+        "AAE: two phases share an optimiser",
+        AAE,
+        'update(self.encoder_optimizer, loss)\n        return {"encoder_loss"',
+        'update(self.reconstruction_optimizer, loss)\n        return {"encoder_loss"',
+        T_AAE + "test_each_phase_has_an_optimizer_of_its_own",
+    ),
+    Mutant(
+        "AAE: no detach: the discriminator's loss reaches the encoder",
+        AAE,
+        "fake = self.encoder(x).detach()",
+        "fake = self.encoder(x)",
+        T_AAE + "test_no_phase_leaves_a_gradient_where_it_must_not_move",
+    ),
+    Mutant(
+        "AAE: the encoder's step leaves gradients at the discriminator",
+        AAE,
+        "with frozen(self.discriminator):",
+        "with frozen(self.decoder):",
+        T_AAE + "test_no_phase_leaves_a_gradient_where_it_must_not_move",
+    ),
+    Mutant(
+        "AAE: the encoder plays the saturating loss",
+        AAE,
+        "return softplus(-fake_scores).mean()",
+        "return -softplus(fake_scores).mean()",
+        T_AAE + "test_encoder_loss",
+    ),
+    Mutant(
+        "AAE: the discriminator is built for images",
+        AAE,
+        "self.discriminator = Discriminator(config, code_dim)",
+        "self.discriminator = Discriminator(config, math.prod(config.shape))",
+        T_AAE + "test_the_discriminator_takes_codes_not_images",
+    ),
+    Mutant(
+        "AAE: exp(log variance) is taken for the standard deviation",
+        AAE,
+        "(log_variance / 2).exp()",
+        "log_variance.exp()",
+        T_AAE + "test_drawn_codes_have_the_variance_and_noise_of_their_own",
+    ),
+    Mutant(
+        "AAE: one noise for the whole batch",
+        AAE,
+        "torch.randn_like(mean)",
+        "torch.randn_like(mean[:1])",
+        T_AAE + "test_drawn_codes_have_the_variance_and_noise_of_their_own",
+    ),
+    Mutant(
+        "AAE: samples are decoded from N(0, I), whatever the prior",
+        AAE,
+        "self.decoder(self.prior(n) if z is None else z)",
+        "self.decoder(torch.randn(n, self.config.latent_dim) if z is None else z)",
+        T_AAE + "test_samples_are_decoded_from_the_prior",
+    ),
+    Mutant(
+        "AAE: the class head ends in a softmax before the cross-entropy",
+        AAE,
+        "return cross_entropy(logits, labels)",
+        "return cross_entropy(logits.softmax(1), labels)",
+        T_AAE + "test_classification_loss",
+    ),
+    Mutant(
+        "AAE: labels meet the images that have none",
+        AAE,
+        "labelled = batch.x[: len(batch.y)]",
+        "labelled = batch.x[-len(batch.y) :]",
+        T_AAE + "test_only_the_first_images_need_a_label",
+    ),
+    Mutant(
+        "AAE: the prior of the class is a soft distribution, not a corner",
+        AAE,
+        "one_hot(labels, self.config.classes).float()",
+        "one_hot(labels, self.config.classes).float().softmax(1)",
+        T_AAE + "test_discrete_codes_are_probabilities_and_the_prior_corners",
+    ),
+    Mutant(
+        "AAE: the class of the code is not normalised",
+        AAE,
+        "numbers[:, : self.classes].softmax(1)",
+        "numbers[:, : self.classes].sigmoid()",
+        T_AAE + "test_discrete_codes_are_probabilities_and_the_prior_corners",
+    ),
+    Mutant(
+        "Kernel distance: points are paired with themselves",
+        "metrics.kernels",
+        "own = (_kernels(a, a) - n) / (n * (n - 1)) + (_kernels(b, b) - m) / (m * (m - 1))",
+        "own = _kernels(a, a) / n**2 + _kernels(b, b) / m**2",
+        T_AAE + "test_kernel_distance",
+    ),
+    Mutant(
+        "Few labels: the images without a label come from the few, too",
+        "data.few_labels",
+        "others = self.others.batch(n - n // 4, generator)",
+        "others = self.labelled.batch(n - n // 4, generator)",
+        "tests/data/test_few_labels.py::test_the_first_quarter_of_a_batch_is_labelled",
     ),
 ]
 
