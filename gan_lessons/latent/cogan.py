@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softplus
+from torch.nn.functional import cross_entropy, interpolate, pad, softplus
 
 from gan_lessons import metrics
 from gan_lessons.data import Batch, TensorData, TwoDomains, digits_in_two_styles, negative
@@ -288,6 +288,17 @@ def train_reader(
         return torch.cat(parts)
 
     return read
+
+
+def framed(images: Tensor) -> Tensor:
+    """Digits that fill the frame, as USPS has them, in a black frame as MNIST has it.
+
+    (n, 1, H, W) in [-1, 1], both ways. The judge learned from MNIST and misreads larger digits.
+    """
+    size = images.shape[-1]
+    border = round(size * 6 / 32)
+    inner = interpolate(images, size=size - 2 * border, mode="bilinear", antialias=True)
+    return pad(inner, (border,) * 4, value=-1.0)
 
 
 def measure(

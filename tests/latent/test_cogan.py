@@ -1,0 +1,489 @@
+"""CoGAN: its equations against oracles, what is shared and what is not, and its measurements."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gan_lessons import metrics
+from gan_lessons.data import Batch, TwoDomains, digits, digits_in_two_styles, edges, negative
+from gan_lessons.foundations import dcgan
+from gan_lessons.latent import cogan
+from gan_lessons.training import load_run
+from tests.helpers import images, moved, same, two_domains
+from tests.oracles import check, oracle, scores, sigmoid
+
+SMALL = cogan.PRESETS["smoke"]
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return cogan.CoGAN(SMALL)
+
+
+def real_pair(n=8):
+    x, y = two_domains().batch(n)
+    return torch.stack([x, y])
+
+
+# --- equations ---------------------------------------------------------------------------------
+
+
+@oracle("COGAN-V")
+def value(real_scores, fake_scores):
+    """The paper's sum of two values, in probabilities."""
+    total = 0.0
+    for real, fake in zip(sigmoid(real_scores), sigmoid(fake_scores), strict=True):
+        total += np.log(real).mean() + np.log(1 - fake).mean()
+    return total
+
+
+@oracle("COGAN-D")
+def cogan_d(real_scores, fake_scores):
+    (r1, r2), (f1, f2) = real_scores, fake_scores
+    softplus = [np.logaddexp(0, t).sum() / t.size for t in (-r1, f1, -r2, f2)]
+    return softplus[0] + softplus[1] + softplus[2] + softplus[3]
+
+
+@cogan_d.gradient
+def _(real_scores, fake_scores):
+    return {
+        "real_scores": -sigmoid(-real_scores) / real_scores.shape[1],
+        "fake_scores": sigmoid(fake_scores) / fake_scores.shape[1],
+    }
+
+
+@oracle("COGAN-G")
+def cogan_g(fake_scores):
+    return sum(np.logaddexp(0, -row).sum() / row.size for row in fake_scores)
+
+
+@cogan_g.gradient
+def _(fake_scores):
+    return {"fake_scores": -sigmoid(-fake_scores) / fake_scores.shape[1]}
+
+
+@oracle("COGAN-OPT")
+def least_loss(real, fake):
+    """4 log 2 minus twice the two Jensen-Shannon divergences; rows are distributions."""
+    total = 4 * np.log(2)
+    for p, q in zip(real, fake, strict=True):
+        middle = (p + q) / 2
+        total -= (p * np.log(p / middle)).sum() + (q * np.log(q / middle)).sum()
+    return total
+
+
+@oracle("COGAN-TIE")
+def tied_gradient(first, second):
+    return first + second
+
+
+@oracle("COGAN-PIXEL")
+def pixels_on_one_side(first, second):
+    pairs = zip(first.ravel(), second.ravel(), strict=True)
+    return sum(1.0 if (a > 0) == (b > 0) else 0.0 for a, b in pairs) / first.size
+
+
+@oracle("COGAN-CLASS")
+def pairs_of_one_class(first, second):
+    return sum(1.0 for a, b in zip(first, second, strict=True) if a == b) / len(first)
+
+
+@oracle("COGAN-CHANCE")
+def agreement_of_all_with_all(first, second):
+    """Every image of the first domain with every one of the second."""
+    return np.mean([[float(a == b) for b in second] for a in first])
+
+
+def rows(n, seed=0):
+    return scores(2 * n, seed=seed).reshape(2, n)
+
+
+def test_discriminator_loss():
+    check("COGAN-D", cogan.discriminator_loss, real_scores=rows(6), fake_scores=rows(9, seed=1))
+
+
+def test_generator_loss():
+    check("COGAN-G", cogan.generator_loss, fake_scores=rows(7))
+
+
+def test_the_discriminators_minimise_minus_the_value_of_the_paper():
+    def minus_loss(real_scores, fake_scores):
+        return -cogan.discriminator_loss(real_scores, fake_scores)
+
+    check("COGAN-V", minus_loss, real_scores=rows(5), fake_scores=rows(5, seed=1))
+
+
+def test_the_least_loss_of_the_discriminators():
+    real = np.array([[1, 2, 5], [3, 3, 2]])  # how often each of three images comes
+    fake = np.array([[4, 2, 2], [3, 3, 2]])  # the second game is at its equilibrium
+    best = np.log(real / fake)
+    loss = cogan.discriminator_loss(
+        *(
+            torch.tensor(np.stack([np.repeat(s, n) for s, n in zip(best, counts, strict=True)]))
+            for counts in (real, fake)
+        )
+    )
+    assert loss.item() == pytest.approx(least_loss(real / 8, fake / 8), rel=1e-12)
+    zero = torch.zeros(2, 5, dtype=torch.float64)
+    at_rest = cogan.discriminator_loss(zero, zero).item()
+    assert at_rest == pytest.approx(least_loss(fake / 8, fake / 8), rel=1e-12)
+    assert at_rest == pytest.approx(4 * np.log(2), rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["discriminator", "generator"])
+def test_no_loss_can_see_which_images_belong_together(loss):
+    fake, order = torch.tensor(rows(6)), torch.tensor([3, 0, 5, 1, 2, 4])
+    shuffled = torch.stack([fake[0], fake[1, order]])
+    real = [torch.tensor(rows(6, seed=1))] if loss == "discriminator" else []
+    function = getattr(cogan, f"{loss}_loss")
+    torch.testing.assert_close(function(*real, fake), function(*real, shuffled))
+
+
+def test_the_measures_of_agreement():
+    first, second = rows(12, seed=2).reshape(6, 1, 2, 2), rows(12, seed=3).reshape(6, 1, 2, 2)
+    check("COGAN-PIXEL", cogan.pixel_agreement, gradient=False, first=first, second=second)
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 10, 40), rng.integers(0, 4, 40)
+    check("COGAN-CLASS", cogan.class_agreement, gradient=False, first=a, second=b)
+    check("COGAN-CHANCE", cogan.chance, gradient=False, first=a, second=b)
+
+
+def test_extremes_of_the_measures():
+    x, classes = images().floats(), torch.arange(10)
+    assert cogan.pixel_agreement(x, x) == 1
+    assert cogan.pixel_agreement(x.sign(), -x.sign()) == 0
+    assert cogan.class_agreement(classes, classes.roll(1)) == 0
+    assert cogan.chance(classes, classes.roll(1)) == pytest.approx(0.1)
+    assert cogan.chance(torch.full((5,), 3), torch.full((5,), 3)) == 1
+
+
+# --- what is shared ----------------------------------------------------------------------------
+
+
+def shapes(module):
+    return [tuple(m.weight.shape) for m in module.modules() if hasattr(m, "kernel_size")]
+
+
+def test_the_generators_share_their_first_layers_and_the_discriminators_their_last():
+    model = cogan.CoGAN(replace(SMALL, width=4, latent_dim=5))
+    G, D = model.generator, model.discriminator
+    assert shapes(G.shared) == [(5, 16, 4, 4), (16, 8, 4, 4), (8, 4, 4, 4)], "from noise on"
+    assert [shapes(own) for own in G.own] == [[(4, 1, 4, 4)]] * 2, "down to the image"
+    assert [shapes(own) for own in D.own] == [[(4, 1, 4, 4)]] * 2, "from the image on"
+    assert shapes(D.shared) == [(8, 4, 4, 4), (16, 8, 4, 4), (1, 16, 4, 4)], "down to the score"
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminator"])
+def test_what_is_shared_comes_first_in_one_and_last_in_the_other(name, model):
+    network, order = getattr(model, name), []
+    network.shared.register_forward_hook(lambda *_: order.append("shared"))
+    for own in network.own:
+        own.register_forward_hook(lambda *_: order.append("own"))
+    network(model.noise(4) if name == "generator" else real_pair(4))
+    expected = {
+        "generator": ["shared", "own", "own"],
+        "discriminator": ["own", "shared", "own", "shared"],
+    }
+    assert order == expected[name]
+
+
+def test_a_shared_parameter_is_counted_once(model):
+    for network, optimizer in (
+        (model.generator, model.generator_optimizer),
+        (model.discriminator, model.discriminator_optimizer),
+    ):
+        held = [p for group in optimizer.param_groups for p in group["params"]]
+        wanted = [*network.shared.parameters(), *network.own.parameters()]
+        assert len(held) == len({id(p) for p in held}) == len(wanted)
+        assert {id(p) for p in held} == {id(p) for p in wanted}
+        assert not same(*(next(own.parameters()) for own in network.own)), "own layers are own"
+
+
+@pytest.mark.parametrize("own", [1, 2, 3, 4])
+def test_how_much_is_shared_is_a_choice(own):
+    config = replace(SMALL, own_generator_layers=own, own_discriminator_layers=own)
+    model = cogan.CoGAN(config)
+    for network in (model.generator, model.discriminator):
+        assert [len(shapes(part)) for part in network.own] == [own, own]
+        assert len(shapes(network.shared)) == 4 - own
+    assert model.sample(3).shape == (3, 1, 32, 32)
+    assert model.discriminator(real_pair(3)).shape == (2, 3)
+
+
+def test_each_network_has_the_layers_of_dcgans(model):
+    whole = dcgan.DCGAN(dcgan.PRESETS["smoke"])
+    G, D = model.generator, model.discriminator
+    for domain in range(2):
+        for mine, theirs in (
+            ([*G.shared, *G.own[domain]], whole.generator.layers),
+            (
+                [*D.own[domain], *D.shared],
+                [*whole.discriminator.features, whole.discriminator.score],
+            ),
+        ):
+            assert [str(layer) for layer in mine] == [str(layer) for layer in theirs]
+
+
+@pytest.mark.parametrize("own", [0, 5, -1])
+@pytest.mark.parametrize("name", ["own_generator_layers", "own_discriminator_layers"])
+def test_impossible_cuts_are_refused(name, own):
+    with pytest.raises(ValueError, match="go from 1 to 4"):
+        cogan.CoGAN(replace(SMALL, **{name: own}))
+
+
+def gradients(module, loss):
+    return torch.autograd.grad(loss, list(module.parameters()))
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_the_gradient_of_a_shared_parameter_is_the_sum_over_both_networks(player, model):
+    model.double()
+    z, real = model.noise(6).double(), real_pair(6).double()
+    network = getattr(model, player)
+
+    def loss_of(shared, domain):
+        own = network.own[domain]
+        if player == "generator":
+            scores = model.discriminator.shared(model.discriminator.own[domain](own(shared(z))))
+            return nn.functional.softplus(-scores).mean()
+        return nn.functional.softplus(-shared(own(real[domain]))).mean()
+
+    z = z[:, :, None, None]
+    separate = []
+    for domain in range(2):
+        shared = deepcopy(network.shared)  # two networks that only start alike
+        separate.append(gradients(shared, loss_of(shared, domain)))
+    if player == "generator":
+        fake_scores = model.discriminator(model.generator(z[:, :, 0, 0]))
+        together = gradients(network.shared, cogan.generator_loss(fake_scores))
+    else:
+        nothing = torch.full((2, 1), -1e4, dtype=torch.float64)  # fakes without a loss
+        loss = cogan.discriminator_loss(model.discriminator(real), nothing)
+        together = gradients(network.shared, loss)
+    for both, first, second in zip(together, *separate, strict=True):
+        expected = tied_gradient(first.numpy(), second.numpy())
+        np.testing.assert_allclose(both.numpy(), expected, rtol=1e-8, atol=1e-12)
+
+
+def test_one_noise_goes_to_both_generators(model):
+    z = model.noise(5)
+    meaning = model.generator.shared.eval()(z[:, :, None, None])
+    first, second = (own(meaning) for own in model.generator.own)
+    both = torch.stack([first, second])
+    model.generator.eval()
+    torch.testing.assert_close(model.generator(z), both)
+    assert not same(first, second)
+
+
+def test_batch_normalisation_never_mixes_the_domains(model):
+    pair = real_pair()
+    scores = model.discriminator(pair)
+    other = torch.stack([pair[0], pair[1] * 0.1])
+    torch.testing.assert_close(model.discriminator(other)[0], scores[0], rtol=1e-5, atol=1e-6)
+
+
+# --- steps -------------------------------------------------------------------------------------
+
+
+def test_each_step_moves_one_kind_of_player(model):
+    real = real_pair()
+    assert moved(model, lambda: model.discriminator_step(real)) == {"discriminator"}
+    assert moved(model, lambda: model.generator_step(8)) == {"generator"}
+    everybody = {"discriminator", "generator"}
+    assert moved(model, lambda: model.step(two_domains().batch(8))) == everybody
+
+
+def test_no_loss_leaves_a_gradient_at_the_other_network(model):
+    model.discriminator_step(real_pair())
+    assert all(p.grad is None for p in model.generator.parameters()), "detach is missing"
+    before = [p.grad.clone() for p in model.discriminator.parameters()]
+    model.generator_step(8)
+    after = [p.grad for p in model.discriminator.parameters()]
+    assert all(same(a, b) for a, b in zip(after, before, strict=True)), "D is not frozen"
+    assert all(p.requires_grad for p in model.discriminator.parameters()), "D stays frozen"
+
+
+def test_every_update_has_noise_of_its_own(model):
+    drawn, draw = [], model.noise
+    model.noise = lambda n: drawn.append(draw(n)) or drawn[-1]
+    model.step(two_domains().batch(8))
+    assert [tuple(z.shape) for z in drawn] == [(8, SMALL.latent_dim)] * 2
+    assert not same(*drawn)
+
+
+def test_each_domain_has_its_own_discriminator(model):
+    """The first row goes through the first one, the second through the second."""
+    x, y = two_domains().batch(6)
+    seen = []
+    for own in model.discriminator.own:
+        own.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.step(Batch(x, y))
+    assert same(seen[0], x)
+    assert same(seen[1], y)
+
+
+def test_the_step_reports_the_losses_of_the_equations(model):
+    before, (x, y) = deepcopy(model), two_domains().batch(6)
+    drawn, draw = [], model.noise
+    model.noise = lambda n: drawn.append(draw(n)) or drawn[-1]
+    result = model.step(Batch(x, y))
+    fake = before.generator(drawn[0])
+    real_scores = np.stack(
+        [
+            before.discriminator.shared(own(v)).flatten().detach().double().numpy()
+            for own, v in zip(before.discriminator.own, (x, y), strict=True)
+        ]
+    )
+    fake_scores = before.discriminator(fake).detach().double().numpy()
+    expected = cogan_d(real_scores, fake_scores)
+    assert result["discriminator_loss"].item() == pytest.approx(expected, rel=1e-4)
+    assert result["real_score"].item() == pytest.approx(real_scores.mean(), rel=1e-3, abs=1e-5)
+    assert result["generator_loss"] > 0
+
+
+# --- samples and pairs -------------------------------------------------------------------------
+
+
+def test_samples_of_either_domain(model):
+    z = model.noise(4)
+    first, second = (model.sample(z=z, domains=torch.full((4,), k)) for k in range(2))
+    assert same(model.sample(z=z), first)
+    assert not same(first, second)
+    mixed = model.sample(z=z, domains=torch.tensor([0, 1, 1, 0]))
+    assert same(mixed, torch.stack([first[0], second[1], second[2], first[3]]))
+    assert not mixed.requires_grad
+    assert same(model.sample(z=z)[:2], model.sample(z=z[:2])), "in evaluation"
+
+
+@pytest.mark.parametrize("domains", [[0, 2, 0], [0, -1, 0], [0, 1]])
+def test_unknown_domains_are_refused(model, domains):
+    with pytest.raises(ValueError, match="domains must be 3 integers, 0 or 1"):
+        model.sample(3, domains=torch.tensor(domains))
+
+
+@pytest.fixture(scope="module")
+def run():
+    config = replace(SMALL, steps=4, batch_size=8)
+    return cogan.train(config, two_domains(), device="cpu", progress=False, snapshots=2)
+
+
+def test_a_pair_comes_from_one_noise(run):
+    first, second = cogan.pairs(run, 700, seed=3)  # more than one chunk
+    assert first.shape == second.shape == (700, 1, 32, 32)
+    assert same(first, run.sample(700, seed=3))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        z = [run.averaged.noise(500), run.averaged.noise(200)]
+    run.averaged.eval()
+    with torch.no_grad():
+        expected = torch.cat([run.averaged.generator(part)[1] for part in z])
+    torch.testing.assert_close(second, expected)
+
+
+def test_snapshots_show_pairs_in_two_rows(run):
+    inputs = run.fixed_inputs
+    assert inputs["domains"].view(8, 8).tolist() == [[k % 2] * 8 for k in range(8)]
+    z = inputs["z"].view(4, 2, 8, -1)
+    assert same(z[:, 0], z[:, 1])
+    assert len(inputs["z"].unique(dim=0)) == 32
+    assert run.snapshots.shape[1:] == (64, 1, 32, 32)
+
+
+def test_averaged_weights_follow_shared_layers_once(tmp_path):
+    """A shared layer that the average met twice in a step would follow twice as fast."""
+    config = replace(SMALL, steps=1, batch_size=8)
+    run = cogan.train(config, two_domains(), device="cpu", progress=False, snapshots=0)
+    torch.manual_seed(run.seed)
+    start = cogan.CoGAN(run.config).generator.shared[0].weight
+    now, mean = (m.generator.shared[0].weight for m in (run.model, run.averaged))
+    decay = 1 / 11  # of the first step
+    torch.testing.assert_close(mean, decay * start + (1 - decay) * now)
+    keys = run.model.state_dict()
+    assert len({v.data_ptr() for k, v in keys.items() if v.dim()}) == sum(
+        v.dim() > 0 for v in keys.values()
+    )
+    again = load_run(run.save(tmp_path), device="cpu")
+    assert same(cogan.pairs(again, 3)[1], cogan.pairs(run, 3)[1])
+
+
+def test_data_without_two_domains_are_refused():
+    with pytest.raises(
+        TypeError, match=r"two domains, not TensorData: TwoDomains\(first, second\)"
+    ):
+        cogan.train(SMALL, images())
+
+
+# --- the measurement ---------------------------------------------------------------------------
+
+
+class Perfect:
+    """A run that draws real test digits, and what belongs to them in the second domain."""
+
+    def __init__(self, second):
+        self.images = {0: digits("test").floats()}
+        self.images[1] = second(self.images[0])
+
+    def sample(self, n, *, seed=None, domains=None):
+        return self.images[0 if domains is None else int(domains[0])][:n]
+
+
+def test_perfect_pairs_agree():
+    run, test = Perfect(negative), digits("test")
+    result = cogan.measure(run, test, n=len(test))
+    assert result["pixel agreement"] == result["class agreement"] == 1
+    assert result["distance"] == pytest.approx(0, abs=1e-6)
+    assert result["second distance"] == pytest.approx(0, abs=1e-6)
+    assert 0.08 < result["classes, by chance"] < 0.13
+    assert result["pixels, shuffled"] < 0.95
+
+
+def test_pairs_that_were_shuffled_agree_by_chance():
+    run, test = Perfect(lambda x: negative(x).roll(7, 0)), digits("test")
+    result = cogan.measure(run, test, n=len(test))
+    assert result["class agreement"] == pytest.approx(result["classes, by chance"], abs=0.06)
+    assert result["pixel agreement"] == pytest.approx(result["pixels, shuffled"], abs=0.01)
+    assert result["distance"] == pytest.approx(result["second distance"], abs=1e-6)
+
+
+def test_a_reader_reads_what_the_judge_cannot():
+    data, test = digits_in_two_styles("edges"), digits("test")
+    read = cogan.train_reader(data.second, steps=60)
+    seen = edges(test.floats())
+    assert (read(seen) == test.labels).double().mean() > 0.8
+    assert metrics.conditional_accuracy(seen, test.labels) < 0.7
+    result = cogan.measure(Perfect(edges), test, restyle=edges, undo=None, read=read, n=len(test))
+    assert result["pixel agreement"] == 1
+    assert result["class agreement"] > 0.7
+    assert "second distance" not in result
+
+
+def test_a_frame_like_mnists():
+    x = 2 * torch.rand(3, 1, 32, 32) - 1
+    y = cogan.framed(x)
+    assert y.shape == x.shape
+    inside = y[:, :, 6:26, 6:26]
+    assert (y == -1).sum() == y.numel() - inside.numel(), "20 x 20 pixels in a black frame"
+    assert inside.abs().max() <= 1 + 1e-6
+    assert cogan.framed(torch.ones(1, 1, 28, 28)).gt(0.99).sum() == 18 * 18
+
+
+def test_a_reader_is_the_same_for_the_same_seed_and_leaves_the_callers_numbers_alone():
+    data, x = two_domains().first, two_domains().second.floats()
+    torch.manual_seed(5)
+    a = cogan.train_reader(data, steps=2, width=4)(x)
+    after = torch.rand(1)
+    b = cogan.train_reader(data, steps=2, width=4)(x)
+    torch.manual_seed(5)
+    assert same(a, b)
+    assert same(after, torch.rand(1))
+
+
+def test_the_default_data_are_digits_and_negatives(capsys):
+    run = cogan.train(replace(SMALL, steps=1), device="cpu", progress=False, snapshots=0)
+    assert run.data_name.endswith("negative")
+    assert isinstance(digits_in_two_styles("negative"), TwoDomains)
