@@ -52,6 +52,10 @@ T_ACGAN = "tests/latent/test_acgan.py::"
 
 BIGAN = "latent.bigan"
 T_BIGAN = "tests/latent/test_bigan.py::"
+COGAN = "latent.cogan"
+T_COGAN = "tests/latent/test_cogan.py::"
+DOMAINS = "data.domains"
+T_DOMAINS = "tests/data/test_domains.py::"
 
 D_LOSS = "return softplus(-real_scores).mean() + softplus(fake_scores).mean()"
 G_LOSS = "return softplus(-fake_scores).mean()"
@@ -1536,10 +1540,10 @@ MUTANTS = [
         T_BIGAN + "test_error_ratio",
     ),
     Mutant(
-        "AAE: the prior is called fake, and codes are called real, in the discriminator's loss only",
+        "AAE: the discriminator takes codes for real and the prior for fake",
         AAE,
-        "real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)",
-        "fake_scores, real_scores = self.discriminator(real), self.discriminator(fake)",
+        "loss = discriminator_loss(real_scores, fake_scores)",
+        "loss = discriminator_loss(fake_scores, real_scores)",
         T_AAE + "test_the_prior_is_real",
     ),
     Mutant(
@@ -1655,6 +1659,126 @@ MUTANTS = [
         "others = self.others.batch(n - n // 4, generator)",
         "others = self.labelled.batch(n - n // 4, generator)",
         "tests/data/test_few_labels.py::test_the_first_quarter_of_a_batch_is_labelled",
+    ),
+    # --- CoGAN, and data in two domains ---
+    Mutant(
+        "CoGAN: the discriminators share the layers at the image, and score by layers of their own",
+        COGAN,
+        """        (first, self.shared), (second, _) = (
+            cut(_scoring_layers(config), config.own_discriminator_layers, at_end=False)
+            for _ in range(2)
+        )
+        self.own = nn.ModuleList([first, second])
+
+    def forward(self, pair: Tensor) -> Tensor:
+        # One pass a domain, so that batch normalisation never mixes their statistics.
+        scores = [self.shared(own(x)) for own, x in zip(self.own, pair, strict=True)]""",
+        """        (self.shared, first), (_, second) = (
+            cut(_scoring_layers(config), config.own_discriminator_layers, at_end=True)
+            for _ in range(2)
+        )
+        self.own = nn.ModuleList([first, second])
+
+    def forward(self, pair: Tensor) -> Tensor:
+        # One pass a domain, so that batch normalisation never mixes their statistics.
+        scores = [own(self.shared(x)) for own, x in zip(self.own, pair, strict=True)]""",
+        T_COGAN + "test_the_generators_share_their_first_layers_and_the_discriminators_their_last",
+    ),
+    Mutant(
+        "CoGAN: the generators share the layers at the image",
+        COGAN,
+        """                at_end=True,
+            )
+            for _ in range(2)
+        )
+        self.own = nn.ModuleList([first, second])
+
+    def forward(self, z: Tensor) -> Tensor:
+        meaning = self.shared(z[:, :, None, None])  # once: it is the same for both domains
+        return torch.stack([own(meaning) for own in self.own])""",
+        """                at_end=False,
+            )
+            for _ in range(2)
+        )
+        self.own, self.shared = nn.ModuleList([self.shared, _]), first
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.stack([self.shared(own(z[:, :, None, None])) for own in self.own])""",
+        T_COGAN + "test_what_is_shared_comes_first_in_one_and_last_in_the_other",
+    ),
+    Mutant(
+        "CoGAN: the last layer is shared, too, so that both domains get one image",
+        COGAN,
+        "return torch.stack([own(meaning) for own in self.own])",
+        "return torch.stack([self.own[0](meaning) for own in self.own])",
+        T_COGAN + "test_samples_of_either_domain",
+    ),
+    Mutant(
+        "CoGAN: each generator gets noise of its own",
+        COGAN,
+        "return torch.stack([own(meaning) for own in self.own])",
+        "return torch.stack([own(meaning.roll(k, 0)) for k, own in enumerate(self.own)])",
+        T_COGAN + "test_one_noise_goes_to_both_generators",
+    ),
+    Mutant(
+        "CoGAN: one batch of both domains, so that normalisation mixes their statistics",
+        COGAN,
+        """        scores = [self.shared(own(x)) for own, x in zip(self.own, pair, strict=True)]
+        return torch.stack(scores).flatten(1)""",
+        """        scores = torch.cat([own(x) for own, x in zip(self.own, pair, strict=True)])
+        return self.shared(scores).view(2, -1)""",
+        T_COGAN + "test_batch_normalisation_never_mixes_the_domains",
+    ),
+    Mutant(
+        "CoGAN: the two games are averaged, the equation adds them",
+        COGAN,
+        "return (softplus(-real_scores).mean(-1) + softplus(fake_scores).mean(-1)).sum()",
+        "return softplus(-real_scores).mean() + softplus(fake_scores).mean()",
+        T_COGAN + "test_discriminator_loss",
+    ),
+    Mutant(
+        "CoGAN: the generators' loss saturates",
+        COGAN,
+        "return softplus(-fake_scores).mean(-1).sum()",
+        "return -softplus(fake_scores).mean(-1).sum()",
+        T_COGAN + "test_generator_loss",
+    ),
+    Mutant(
+        "CoGAN: no detach: the discriminators' loss reaches the generators",
+        COGAN,
+        "fake = self.generator(self.noise(real.shape[1])).detach()",
+        "fake = self.generator(self.noise(real.shape[1]))",
+        T_COGAN + "test_no_loss_leaves_a_gradient_at_the_other_network",
+    ),
+    Mutant(
+        "CoGAN: a pair for measuring is drawn from two noises",
+        COGAN,
+        "run.sample(n, seed=seed, domains=second)",
+        "run.sample(n, seed=seed + 1, domains=second)",
+        T_COGAN + "test_a_pair_comes_from_one_noise",
+    ),
+    Mutant(
+        "CoGAN: pixels are compared without the known map between the domains",
+        COGAN,
+        "pixel_agreement(expected, second).item()",
+        "pixel_agreement(first, second).item()",
+        T_COGAN + "test_perfect_pairs_agree",
+    ),
+    Mutant(
+        "two domains: the second is made of the same images, and leaks the pairs",
+        DOMAINS,
+        "first, second = halves(digits(split, size, **options))",
+        "first = second = digits(split, size, **options)",
+        T_DOMAINS + "test_no_digit_is_in_both_domains",
+    ),
+    Mutant(
+        "two domains: one index for both, so that a batch is made of pairs",
+        DOMAINS,
+        """        x = self.first.batch(n, generator).x
+        return Batch(x, self.second.batch(n, generator).x)""",
+        """        index = torch.randint(len(self), (n,), generator=generator)
+        return Batch(self.first.floats(index), self.second.floats(index))""",
+        T_DOMAINS + "test_the_domains_are_drawn_independently",
     ),
 ]
 
