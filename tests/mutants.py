@@ -52,6 +52,10 @@ T_ACGAN = "tests/latent/test_acgan.py::"
 
 BIGAN = "latent.bigan"
 T_BIGAN = "tests/latent/test_bigan.py::"
+CLUSTERGAN = "latent.clustergan"
+T_CLUSTERGAN = "tests/latent/test_clustergan.py::"
+CLUSTERS = "metrics.clusters"
+T_CLUSTERS = "tests/test_metrics_clusters.py::"
 COGAN = "latent.cogan"
 T_COGAN = "tests/latent/test_cogan.py::"
 DOMAINS = "data.domains"
@@ -1779,6 +1783,90 @@ MUTANTS = [
         """        index = torch.randint(len(self), (n,), generator=generator)
         return Batch(self.first.floats(index), self.second.floats(index))""",
         T_DOMAINS + "test_the_domains_are_drawn_independently",
+    ),
+    Mutant(
+        "ClusterGAN: the noise keeps the scale 1, and drowns the one-hot vectors",
+        CLUSTERGAN,
+        "noise = c.noise_scale * torch.randn",
+        "noise = torch.randn",
+        T_CLUSTERGAN + "test_the_code",
+    ),
+    Mutant(
+        "ClusterGAN: a mean over the dimensions for the sum, and beta_n is d_n times weaker",
+        CLUSTERGAN,
+        "(noise - recovered).square().sum(dim=-1).mean()",
+        "(noise - recovered).square().mean()",
+        T_CLUSTERGAN + "test_noise_loss",
+    ),
+    Mutant(
+        "ClusterGAN: a softmax before the cross-entropy",
+        CLUSTERGAN,
+        "logits.log_softmax(dim=-1)",
+        "logits.softmax(dim=-1).log_softmax(dim=-1)",
+        T_CLUSTERGAN + "test_class_loss",
+    ),
+    Mutant(
+        "ClusterGAN: the code losses do not reach the generator",
+        CLUSTERGAN,
+        "self.encoder(fake)  #",
+        "self.encoder(fake.detach())  #",
+        T_CLUSTERGAN + "test_the_step_of_generator_and_encoder",
+    ),
+    Mutant(
+        "ClusterGAN: no detach: the discriminator's loss reaches the generator",
+        CLUSTERGAN,
+        "self.generator(self.code(len(real))).detach()",
+        "self.generator(self.code(len(real)))",
+        T_CLUSTERGAN + "test_no_loss_leaves_a_gradient_at_another_players_network",
+    ),
+    Mutant(
+        "ClusterGAN: the discriminator is not frozen while the generator learns",
+        CLUSTERGAN,
+        "with frozen(self.discriminator):",
+        "with frozen(self.generator.__class__(self.config)):",
+        T_CLUSTERGAN + "test_no_loss_leaves_a_gradient_at_another_players_network",
+    ),
+    Mutant(
+        "ClusterGAN: the generator learns on the codes of the discriminator's batch",
+        CLUSTERGAN,
+        "return torch.cat([noise, one_hot(clusters, c.classes).float()], dim=1)",
+        "return self.__dict__.setdefault('z', torch.cat([noise, one_hot(clusters, c.classes)], 1))",
+        T_CLUSTERGAN + "test_the_discriminator_first_then_generator_and_encoder_on_fresh_codes",
+    ),
+    Mutant(
+        "ClusterGAN: each place of the snapshots has a noise of its own",
+        CLUSTERGAN,
+        "z[:columns, : c.noise_dim].repeat(c.classes, 1)",
+        "z[:, : c.noise_dim].clone()",
+        T_CLUSTERGAN + "test_snapshots_have_a_cluster_in_each_row_and_a_noise_in_each_column",
+    ),
+    Mutant(
+        "ClusterGAN: codes from the last weights, samples from averaged ones",
+        CLUSTERGAN,
+        "run.averaged.encode(part",
+        "run.model.encode(part",
+        T_CLUSTERGAN + "test_codes_come_from_averaged_weights_in_chunks",
+    ),
+    Mutant(
+        "ClusterGAN: k-means on logits for probabilities",
+        CLUSTERGAN,
+        "return noise, logits.softmax(dim=1)",
+        "return noise, logits",
+        T_CLUSTERGAN + "test_shapes",
+    ),
+    Mutant(
+        "accuracy of clusters: every cluster takes its most frequent class, which is purity",
+        CLUSTERS,
+        "linear_sum_assignment(-counts.reshape(n_clusters, n_classes).numpy())",
+        "torch.arange(n_clusters).numpy(), counts.reshape(n_clusters, -1).argmax(1).numpy()",
+        T_CLUSTERS + "test_matched_classes_are_one_to_one",
+    ),
+    Mutant(
+        "accuracy of clusters: the assignment with the highest cost",
+        CLUSTERS,
+        "linear_sum_assignment(-counts",
+        "linear_sum_assignment(counts",
+        T_CLUSTERS + "test_planted_defects",
     ),
 ]
 
