@@ -58,6 +58,8 @@ CLUSTERS = "metrics.clusters"
 T_CLUSTERS = "tests/test_metrics_clusters.py::"
 COGAN = "latent.cogan"
 T_COGAN = "tests/latent/test_cogan.py::"
+AGREEMENT = "metrics.agreement"
+T_AGREEMENT = "tests/test_metrics_agreement.py::"
 DOMAINS = "data.domains"
 T_DOMAINS = "tests/data/test_domains.py::"
 
@@ -1763,10 +1765,10 @@ MUTANTS = [
     ),
     Mutant(
         "CoGAN: pixels are compared without the known map between the domains",
-        COGAN,
+        AGREEMENT,
         "pixel_agreement(expected, second).item()",
         "pixel_agreement(first, second).item()",
-        T_COGAN + "test_perfect_pairs_agree",
+        T_AGREEMENT + "test_perfect_pairs_agree",
     ),
     Mutant(
         "two domains: the second is made of the same images, and leaks the pairs",

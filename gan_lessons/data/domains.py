@@ -15,6 +15,7 @@ from gan_lessons.data.digits import (
     DIGITS,
     MIRROR_SECONDS,
     _builtin_digits,
+    _to_size,
     cache_dir,
     check_size,
     digits,
@@ -156,9 +157,10 @@ def usps(
 ) -> TensorData:
     """USPS, grey digits from envelopes, (1, size, size) with labels 0..9; prints what it loaded.
 
-    `split` is "train" (7,291) or "test" (2,007). The 16 x 16 images are enlarged to the whole
-    frame. They are read from `USPS/usps.bz2` and `USPS/usps.t.bz2` in the cache folder, or in
-    `data_dir`, else downloaded with their checksums.
+    `split` is "train" (7,291) or "test" (2,007). The 16 x 16 images are enlarged to 20 x 20 in a
+    black frame, the size of MNIST's digits in theirs. They are read
+    from `USPS/usps.bz2` and `USPS/usps.t.bz2` in the cache folder, or in `data_dir`, else
+    downloaded with their checksums.
 
     Raises ValueError for an unknown split or a size outside 28..64, and `USPSUnavailable`, a
     FileNotFoundError, where there is no file, no download, or under the smoke budget.
@@ -186,38 +188,27 @@ def usps(
             f"USPS/{name} in {place} is damaged ({error}): delete it and try again."
         ) from error
     print(f"Digits: USPS, {count:,} {_kind(split)} images at {size} x {size}.")
-    return TensorData(
-        _enlarged(torch.from_numpy(data.data)[:, None], size),
-        torch.tensor(data.targets),
-        f"USPS, {count:,} {_kind(split)} images",
-        DIGITS,
-    )
+    small = torch.from_numpy(data.data)[:, None].float()
+    large = F.interpolate(small, size=20, mode="bicubic", align_corners=False)
+    images = F.pad(large.round().clamp(0, 255).to(torch.uint8), (4, 4, 4, 4))
+    name = f"USPS, {count:,} {_kind(split)} images"
+    return TensorData(_to_size(images, size), torch.tensor(data.targets), name, DIGITS)
 
 
 def digits_and_usps(split: str = "train", size: int = 32) -> TwoDomains:
     """MNIST and USPS, two collections of digits by other writers; prints what it loaded.
 
-    Where USPS cannot be had, scikit-learn's digits take its place, enlarged to the whole frame as
-    USPS is, and a line says so. Where MNIST cannot be had either, each domain has half of those.
+    Where USPS cannot be had, scikit-learn's digits take its place, and a line says so. Where MNIST
+    cannot be had either, each domain has half of those.
     """
     first = digits(split, size)
     try:
         return TwoDomains(first, usps(split, size))
     except USPSUnavailable as reason:
         print(reason)
-    second = _builtin_digits(split, 32, "in place of USPS")
-    if not first.name.startswith("MNIST"):  # the same images: each domain takes the other's rest
-        first, second = halves(first)[0], halves(second)[1]
-    large = _enlarged(second.values[:, :, 7:-7, 7:-7], size)  # without the black frame
-    return TwoDomains(
-        first, TensorData(large, second.labels, f"{second.name}, frame filled", DIGITS)
-    )
-
-
-def _enlarged(images: Tensor, size: int) -> Tensor:
-    """Bytes (N, 1, H, W) as bytes (N, 1, size, size)."""
-    large = F.interpolate(images.float(), size=size, mode="bicubic", align_corners=False)
-    return large.round().clamp(0, 255).to(torch.uint8)
+    if not first.name.startswith("MNIST"):
+        return TwoDomains(*halves(first))
+    return TwoDomains(first, _builtin_digits(split, size, "in place of USPS"))
 
 
 def _kind(split: str) -> str:

@@ -4,7 +4,7 @@ Liu, Tuzel, "Coupled Generative Adversarial Networks", NIPS 2016, https://arxiv.
 
 Equations: [COGAN-D] and [COGAN-G], the non-saturating form of the sum of two games [COGAN-V]; the
 contribution is what the networks share, [COGAN-TIE]. How well two images belong together is
-measured by [COGAN-PIXEL] and [COGAN-CLASS], beside what chance gives, [COGAN-CHANCE].
+measured in `gan_lessons.metrics.agreement`.
 Deviations from the paper: DCGAN's networks with batch normalisation for its own, Gaussian noise for
 uniform noise, 32 pixels for 28, a higher learning rate, no weight decay, samples from averaged
 weights.
@@ -16,17 +16,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, interpolate, pad, softplus
+from torch.nn.functional import softplus
 
 from gan_lessons import metrics
-from gan_lessons.data import Batch, TensorData, TwoDomains, digits_in_two_styles, negative
+from gan_lessons.data import Batch, TensorData, TwoDomains, digits_in_two_styles
 from gan_lessons.foundations.dcgan import (
     convolutions,
     initialise,
     layer_sizes,
     transposed_convolutions,
 )
-from gan_lessons.runs import own_randomness
+from gan_lessons.metrics.agreement import compare_pairs
 from gan_lessons.steps import adam, evaluating, frozen, update
 from gan_lessons.training import Run, fit, preset
 
@@ -240,95 +240,11 @@ def pairs(run: Run, n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     return run.sample(n, seed=seed), run.sample(n, seed=seed, domains=second)
 
 
-def pixel_agreement(first: Tensor, second: Tensor) -> Tensor:
-    """The share of pixels that lie on the same side of grey, 0, in both.  [COGAN-PIXEL]
-
-    Takes two batches of images of one shape, in one style; returns a scalar from 0 to 1.
-    """
-    return ((first > 0) == (second > 0)).double().mean()
-
-
-def class_agreement(first: Tensor, second: Tensor) -> Tensor:
-    """The share of pairs of one class.  [COGAN-CLASS]
-
-    Takes the classes of both images of each pair, int64 (n,); returns a scalar from 0 to 1.
-    """
-    return (first == second).double().mean()
-
-
-def chance(first: Tensor, second: Tensor, classes: int = 10) -> Tensor:
-    """sum_c p_c q_c, how often unrelated pairs agree.  [COGAN-CHANCE]
-
-    p and q are the shares of the classes in both batches, int64 (n,). For a single class it is 1.
-    """
-    p, q = (torch.bincount(c, minlength=classes).double() / len(c) for c in (first, second))
-    return (p * q).sum()
-
-
-def train_reader(
-    data: TensorData, steps: int = 400, width: int = 16, seed: int = 0
-) -> Callable[[Tensor], Tensor]:
-    """A small classifier for images that the book's judge cannot read, such as edges.
-
-    Trained on the labelled images of `data`, on their device. The function it returns takes images
-    (n, *shape) and gives their classes, int64 (n,), on the CPU.
-    """
-    with own_randomness(data.device, seed):
-        features, n_maps = convolutions(width, data.shape)
-        head = nn.Conv2d(n_maps, int(data.labels.max()) + 1, layer_sizes(data.shape)[0])
-        network = nn.Sequential(*features, head, nn.Flatten()).to(data.device)
-        optimizer = adam(network, 2e-3, (0.9, 0.999))
-        for _ in range(steps):
-            x, y = data.batch(64)
-            update(optimizer, cross_entropy(network(x), y))
-
-    def read(images: Tensor) -> Tensor:
-        with evaluating(network):
-            parts = [network(part.to(data.device)).argmax(1).cpu() for part in images.split(500)]
-        return torch.cat(parts)
-
-    return read
-
-
-def framed(images: Tensor) -> Tensor:
-    """Digits that fill the frame, as USPS has them, in a black frame as MNIST has it.
-
-    (n, 1, H, W) in [-1, 1], both ways. The judge learned from MNIST and misreads larger digits.
-    """
-    size = images.shape[-1]
-    border = round(size * 6 / 32)
-    inner = interpolate(images, size=size - 2 * border, mode="bilinear", antialias=True)
-    return pad(inner, (border,) * 4, value=-1.0)
-
-
 def measure(
-    run: Run,
-    test: TensorData,
-    *,
-    restyle: Callable[[Tensor], Tensor] = negative,
-    undo: Callable[[Tensor], Tensor] | None = negative,
-    read: Callable[[Tensor], Tensor] | None = None,
-    n: int = 10_000,
-    seed: int = 0,
+    run: Run, test: TensorData, *, n: int = 10_000, seed: int = 0, **how: Callable | None
 ) -> dict[str, float]:
-    """How well `n` generated pairs belong together, and how good they are; digits only.
+    """What `compare_pairs` finds for `n` pairs that a run has generated; `how` are its options.
 
-    `restyle` is the known map from the first domain to the second, and `undo` the way back to
-    images that the judge can read; where there is none, `read` gives the classes in the second
-    domain. Distances are Fréchet distances (judge features) to `test`, digits held out of training.
+    `test` are digits of the first domain that were held out of training.
     """
-    first, second = pairs(run, n, seed)
-    expected, reference = restyle(first), metrics.features(test.floats())
-    seen = metrics.features(first)
-    classes, numbers = metrics.classify(seen), {}
-    numbers["distance"] = metrics.frechet_distance(seen, reference)
-    if undo is not None:
-        undone = metrics.features(undo(second))
-        numbers["second distance"] = metrics.frechet_distance(undone, reference)
-    others = read(second) if read else metrics.classify(undone)
-    return numbers | {
-        "pixel agreement": pixel_agreement(expected, second).item(),
-        "pixels, shuffled": pixel_agreement(expected, second.roll(1, 0)).item(),
-        "class agreement": class_agreement(classes, others).item(),
-        "classes, by chance": chance(classes, others).item(),
-    }
+    return compare_pairs(*pairs(run, n, seed), metrics.features(test.floats()), **how)

@@ -1,4 +1,4 @@
-"""CoGAN: its equations against oracles, what is shared and what is not, and its measurements."""
+"""CoGAN: its equations against oracles, what is shared and what is not, samples and pairs."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lessons import metrics
-from gan_lessons.data import Batch, TwoDomains, digits, digits_in_two_styles, edges, negative
+from gan_lessons.data import Batch, TwoDomains, digits, digits_in_two_styles, edges
 from gan_lessons.foundations import dcgan
 from gan_lessons.latent import cogan
+from gan_lessons.metrics import agreement
 from gan_lessons.training import load_run
 from tests.helpers import images, moved, same, two_domains
 from tests.oracles import check, oracle, scores, sigmoid
@@ -82,23 +82,6 @@ def tied_gradient(first, second):
     return first + second
 
 
-@oracle("COGAN-PIXEL")
-def pixels_on_one_side(first, second):
-    pairs = zip(first.ravel(), second.ravel(), strict=True)
-    return sum(1.0 if (a > 0) == (b > 0) else 0.0 for a, b in pairs) / first.size
-
-
-@oracle("COGAN-CLASS")
-def pairs_of_one_class(first, second):
-    return sum(1.0 for a, b in zip(first, second, strict=True) if a == b) / len(first)
-
-
-@oracle("COGAN-CHANCE")
-def agreement_of_all_with_all(first, second):
-    """Every image of the first domain with every one of the second."""
-    return np.mean([[float(a == b) for b in second] for a in first])
-
-
 def rows(n, seed=0):
     return scores(2 * n, seed=seed).reshape(2, n)
 
@@ -142,24 +125,6 @@ def test_no_loss_can_see_which_images_belong_together(loss):
     real = [torch.tensor(rows(6, seed=1))] if loss == "discriminator" else []
     function = getattr(cogan, f"{loss}_loss")
     torch.testing.assert_close(function(*real, fake), function(*real, shuffled))
-
-
-def test_the_measures_of_agreement():
-    first, second = rows(12, seed=2).reshape(6, 1, 2, 2), rows(12, seed=3).reshape(6, 1, 2, 2)
-    check("COGAN-PIXEL", cogan.pixel_agreement, gradient=False, first=first, second=second)
-    rng = np.random.default_rng(0)
-    a, b = rng.integers(0, 10, 40), rng.integers(0, 4, 40)
-    check("COGAN-CLASS", cogan.class_agreement, gradient=False, first=a, second=b)
-    check("COGAN-CHANCE", cogan.chance, gradient=False, first=a, second=b)
-
-
-def test_extremes_of_the_measures():
-    x, classes = images().floats(), torch.arange(10)
-    assert cogan.pixel_agreement(x, x) == 1
-    assert cogan.pixel_agreement(x.sign(), -x.sign()) == 0
-    assert cogan.class_agreement(classes, classes.roll(1)) == 0
-    assert cogan.chance(classes, classes.roll(1)) == pytest.approx(0.1)
-    assert cogan.chance(torch.full((5,), 3), torch.full((5,), 3)) == 1
 
 
 # --- what is shared ----------------------------------------------------------------------------
@@ -421,66 +386,13 @@ def test_data_without_two_domains_are_refused():
 # --- the measurement ---------------------------------------------------------------------------
 
 
-class Perfect:
-    """A run that draws real test digits, and what belongs to them in the second domain."""
-
-    def __init__(self, second):
-        self.images = {0: digits("test").floats()}
-        self.images[1] = second(self.images[0])
-
-    def sample(self, n, *, seed=None, domains=None):
-        return self.images[0 if domains is None else int(domains[0])][:n]
-
-
-def test_perfect_pairs_agree():
-    run, test = Perfect(negative), digits("test")
-    result = cogan.measure(run, test, n=len(test))
-    assert result["pixel agreement"] == result["class agreement"] == 1
-    assert result["distance"] == pytest.approx(0, abs=1e-6)
-    assert result["second distance"] == pytest.approx(0, abs=1e-6)
-    assert 0.08 < result["classes, by chance"] < 0.13
-    assert result["pixels, shuffled"] < 0.95
-
-
-def test_pairs_that_were_shuffled_agree_by_chance():
-    run, test = Perfect(lambda x: negative(x).roll(7, 0)), digits("test")
-    result = cogan.measure(run, test, n=len(test))
-    assert result["class agreement"] == pytest.approx(result["classes, by chance"], abs=0.06)
-    assert result["pixel agreement"] == pytest.approx(result["pixels, shuffled"], abs=0.01)
-    assert result["distance"] == pytest.approx(result["second distance"], abs=1e-6)
-
-
-def test_a_reader_reads_what_the_judge_cannot():
-    data, test = digits_in_two_styles("edges"), digits("test")
-    read = cogan.train_reader(data.second, steps=60)
-    seen = edges(test.floats())
-    assert (read(seen) == test.labels).double().mean() > 0.8
-    assert metrics.conditional_accuracy(seen, test.labels) < 0.7
-    result = cogan.measure(Perfect(edges), test, restyle=edges, undo=None, read=read, n=len(test))
-    assert result["pixel agreement"] == 1
-    assert result["class agreement"] > 0.7
-    assert "second distance" not in result
-
-
-def test_a_frame_like_mnists():
-    x = 2 * torch.rand(3, 1, 32, 32) - 1
-    y = cogan.framed(x)
-    assert y.shape == x.shape
-    inside = y[:, :, 6:26, 6:26]
-    assert (y == -1).sum() == y.numel() - inside.numel(), "20 x 20 pixels in a black frame"
-    assert inside.abs().max() <= 1 + 1e-6
-    assert cogan.framed(torch.ones(1, 1, 28, 28)).gt(0.99).sum() == 18 * 18
-
-
-def test_a_reader_is_the_same_for_the_same_seed_and_leaves_the_callers_numbers_alone():
-    data, x = two_domains().first, two_domains().second.floats()
-    torch.manual_seed(5)
-    a = cogan.train_reader(data, steps=2, width=4)(x)
-    after = torch.rand(1)
-    b = cogan.train_reader(data, steps=2, width=4)(x)
-    torch.manual_seed(5)
-    assert same(a, b)
-    assert same(after, torch.rand(1))
+def test_measure_compares_pairs_of_the_run(run):
+    test = digits("test")
+    result = cogan.measure(run, test, n=100, seed=2)
+    first, second = cogan.pairs(run, 100, seed=2)
+    assert result == agreement.compare_pairs(first, second, test.floats())
+    blind = {"restyle": edges, "undo": None, "read": lambda x: torch.zeros(len(x), dtype=int)}
+    assert "second distance" not in cogan.measure(run, test, n=100, **blind)
 
 
 def test_the_default_data_are_digits_and_negatives(capsys):
