@@ -7,8 +7,8 @@ https://arxiv.org/abs/1605.09782. The same game, found independently: Dumoulin e
 Equations: [BIGAN-D], [BIGAN-E] and [BIGAN-G], the form with swapped labels of the game [BIGAN-V].
 No term compares an image with its reconstruction.
 Deviations from the paper: convolutions for multilayer perceptrons, a shorter code with a normal
-prior for 50 uniform numbers, no dropout, no batch normalisation in the discriminator, a higher and
-constant learning rate, samples from averaged weights.
+prior for 50 uniform numbers, image and code joined with their products, no batch normalisation in
+the discriminator, a higher and constant learning rate, samples from averaged weights.
 """
 
 from dataclasses import dataclass
