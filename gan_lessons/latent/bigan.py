@@ -35,9 +35,7 @@ class Config:
     latent_dim: int = 16  # length of the noise z and of the code E(x)
     width: int = 16  # images: channels next to the image; doubles with every halving
     hidden: tuple[int, ...] = (128, 128)  # points: widths of the hidden layers
-    pair_width: int = (
-        256  # discriminator: numbers that sample and code each become before they join
-    )
+    pair_width: int = 256  # of what sample and code each become before they are joined
     learning_rate: float = 1e-3  # of Adam, for all three networks
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for all three networks
     batch_size: int = 64  # pairs of each kind in one step
