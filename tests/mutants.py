@@ -1693,18 +1693,14 @@ MUTANTS = [
     Mutant(
         "CoGAN: the generators share the layers at the image",
         COGAN,
-        """                at_end=True,
-            )
-            for _ in range(2)
+        """config.own_generator_layers, at_end=True) for _ in range(2)
         )
         self.own = nn.ModuleList([first, second])
 
     def forward(self, z: Tensor) -> Tensor:
         meaning = self.shared(z[:, :, None, None])  # once: it is the same for both domains
         return torch.stack([own(meaning) for own in self.own])""",
-        """                at_end=False,
-            )
-            for _ in range(2)
+        """config.own_generator_layers, at_end=False) for _ in range(2)
         )
         self.own, self.shared = nn.ModuleList([self.shared, _]), first
 

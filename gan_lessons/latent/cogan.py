@@ -5,9 +5,8 @@ Liu, Tuzel, "Coupled Generative Adversarial Networks", NIPS 2016, https://arxiv.
 Equations: [COGAN-D] and [COGAN-G], the non-saturating form of the sum of two games [COGAN-V]; the
 contribution is what the networks share, [COGAN-TIE]. How well two images belong together is
 measured in `gan_lessons.metrics.agreement`.
-Deviations from the paper: DCGAN's networks with batch normalisation for its own, Gaussian noise for
-uniform noise, 32 pixels for 28, a higher learning rate, no weight decay, samples from averaged
-weights.
+Deviations from the paper: DCGAN's layers, narrower, for its own; Gaussian noise for uniform noise,
+32 pixels for 28, a higher learning rate, no weight decay, samples from averaged weights.
 """
 
 from collections.abc import Callable
@@ -85,11 +84,28 @@ def cut(layers: nn.Sequential, own: int, at_end: bool) -> tuple[nn.Sequential, n
     starts = [i for i, m in enumerate(layers) if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
     if not 1 <= own <= len(starts):
         raise ValueError(
-            f"own_generator_layers and own_discriminator_layers go from 1 to {len(starts)}, the "
-            f"number of convolutions, with which nothing is shared; {own} is not possible."
+            f"{own} own layers are not possible: this network has {len(starts)} convolutions. "
+            f"Choose from 1 to {len(starts)}, with which nothing is shared."
         )
     place = [*starts, len(layers)][-1 - own if at_end else own]
     return layers[:place], layers[place:]
+
+
+def _drawing_layers(config: Config) -> nn.Sequential:
+    """DCGAN's generator up to maps as large as the image, and one convolution that paints them."""
+    channels, *sides = config.shape
+    n_maps = config.width // 2
+    maps = transposed_convolutions(config.latent_dim, config.width, (n_maps, *sides))[:-1]
+    paint = nn.Conv2d(n_maps, channels, 5, padding=2)
+    tail = nn.Sequential(nn.BatchNorm2d(n_maps), nn.ReLU(), paint, nn.Tanh()).apply(initialise)
+    return nn.Sequential(*maps, *tail)
+
+
+def _scoring_layers(config: Config) -> nn.Sequential:
+    """DCGAN's discriminator."""
+    features, n_maps = convolutions(config.width, config.shape)
+    score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0])
+    return nn.Sequential(*features, score.apply(initialise))
 
 
 class Generators(nn.Module):
@@ -101,12 +117,7 @@ class Generators(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
         (self.shared, first), (_, second) = (
-            cut(
-                transposed_convolutions(config.latent_dim, config.width, config.shape),
-                config.own_generator_layers,
-                at_end=True,
-            )
-            for _ in range(2)
+            cut(_drawing_layers(config), config.own_generator_layers, at_end=True) for _ in range(2)
         )
         self.own = nn.ModuleList([first, second])
 
@@ -133,12 +144,6 @@ class Discriminators(nn.Module):
         # One pass a domain, so that batch normalisation never mixes their statistics.
         scores = [self.shared(own(x)) for own, x in zip(self.own, pair, strict=True)]
         return torch.stack(scores).flatten(1)
-
-
-def _scoring_layers(config: Config) -> nn.Sequential:
-    features, n_maps = convolutions(config.width, config.shape)
-    score = nn.Conv2d(n_maps, 1, layer_sizes(config.shape)[0])
-    return nn.Sequential(*features, score.apply(initialise))
 
 
 class CoGAN(nn.Module):

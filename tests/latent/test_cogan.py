@@ -137,8 +137,10 @@ def shapes(module):
 def test_the_generators_share_their_first_layers_and_the_discriminators_their_last():
     model = cogan.CoGAN(replace(SMALL, width=4, latent_dim=5))
     G, D = model.generator, model.discriminator
-    assert shapes(G.shared) == [(5, 16, 4, 4), (16, 8, 4, 4), (8, 4, 4, 4)], "from noise on"
-    assert [shapes(own) for own in G.own] == [[(4, 1, 4, 4)]] * 2, "down to the image"
+    up = [(5, 16, 4, 4), (16, 8, 4, 4), (8, 4, 4, 4), (4, 2, 4, 4)]
+    assert shapes(G.shared) == up, "from noise to maps as large as the image"
+    assert [shapes(own) for own in G.own] == [[(1, 2, 5, 5)]] * 2, "only what paints the image"
+    assert G.shared(torch.randn(3, 5, 1, 1)).shape == (3, 2, 32, 32)
     assert [shapes(own) for own in D.own] == [[(4, 1, 4, 4)]] * 2, "from the image on"
     assert shapes(D.shared) == [(8, 4, 4, 4), (16, 8, 4, 4), (1, 16, 4, 4)], "down to the score"
 
@@ -173,31 +175,38 @@ def test_a_shared_parameter_is_counted_once(model):
 def test_how_much_is_shared_is_a_choice(own):
     config = replace(SMALL, own_generator_layers=own, own_discriminator_layers=own)
     model = cogan.CoGAN(config)
-    for network in (model.generator, model.discriminator):
+    for network, layers in ((model.generator, 5), (model.discriminator, 4)):
         assert [len(shapes(part)) for part in network.own] == [own, own]
-        assert len(shapes(network.shared)) == 4 - own
+        assert len(shapes(network.shared)) == layers - own
     assert model.sample(3).shape == (3, 1, 32, 32)
     assert model.discriminator(real_pair(3)).shape == (2, 3)
 
 
-def test_each_network_has_the_layers_of_dcgans(model):
+def test_discriminators_are_dcgans_and_generators_dcgans_with_a_layer_more(model):
     whole = dcgan.DCGAN(dcgan.PRESETS["smoke"])
+    discriminator = [*map(str, whole.discriminator.features), str(whole.discriminator.score)]
+    generator = [str(layer) for layer in whole.generator.layers]
     G, D = model.generator, model.discriminator
     for domain in range(2):
-        for mine, theirs in (
-            ([*G.shared, *G.own[domain]], whole.generator.layers),
-            (
-                [*D.own[domain], *D.shared],
-                [*whole.discriminator.features, whole.discriminator.score],
-            ),
-        ):
-            assert [str(layer) for layer in mine] == [str(layer) for layer in theirs]
+        assert [str(layer) for layer in (*D.own[domain], *D.shared)] == discriminator
+        drawing = [str(layer) for layer in (*G.shared, *G.own[domain])]
+        assert drawing[:9] == generator[:9]
+        assert drawing[-1] == generator[-1] == "Tanh()"
 
 
-@pytest.mark.parametrize("own", [0, 5, -1])
+def test_nothing_is_shared_where_all_layers_are_own():
+    config = replace(SMALL, own_generator_layers=5, own_discriminator_layers=4)
+    model = cogan.CoGAN(config)
+    for network in (model.generator, model.discriminator):
+        assert list(network.shared.parameters()) == []
+        first, second = (list(own.parameters()) for own in network.own)
+        assert not any(a is b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("own", [0, 6, -1])
 @pytest.mark.parametrize("name", ["own_generator_layers", "own_discriminator_layers"])
 def test_impossible_cuts_are_refused(name, own):
-    with pytest.raises(ValueError, match="go from 1 to 4"):
+    with pytest.raises(ValueError, match=r"own layers are not possible.*Choose from 1 to"):
         cogan.CoGAN(replace(SMALL, **{name: own}))
 
 
