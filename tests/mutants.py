@@ -1599,8 +1599,8 @@ MUTANTS = [
     Mutant(
         "AAE: the discriminator is built for images",
         AAE,
-        "self.discriminator = Discriminator(config, code_dim)",
-        "self.discriminator = Discriminator(config, math.prod(config.shape))",
+        "self.discriminator = self.discriminator_class(config, code_dim)",
+        "self.discriminator = self.discriminator_class(config, math.prod(config.shape))",
         T_AAE + "test_the_discriminator_takes_codes_not_images",
     ),
     Mutant(

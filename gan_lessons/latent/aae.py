@@ -7,8 +7,7 @@ Equations: [AAE-R] is the reconstruction phase, [AAE-D] and [AAE-E] the two regu
 [AAE-C] the phase of the few labels, [AAE-Z] the code of a Gaussian encoder. The discriminator sees
 codes, never images, and samples of the prior are its real samples.
 Deviations from the paper: narrower networks, Adam for SGD with momentum, the squared error for
-outputs in [-1, 1], one discriminator for class and style together where the paper has two, samples
-from averaged weights.
+outputs in [-1, 1], codes and samples from averaged weights.
 """
 
 import math
@@ -174,10 +173,25 @@ class Discriminator(nn.Module):
         return self.layers(z).flatten()
 
 
+class ClassStyleDiscriminator(nn.Module):
+    """D: a class and a style are judged apart -> the scores of both, one after the other (2 n,)."""
+
+    def __init__(self, config: Config, code_dim: int):
+        super().__init__()
+        self.classes = config.classes
+        self.of_class = Discriminator(config, config.classes)
+        self.of_style = Discriminator(config, code_dim - config.classes)
+
+    def forward(self, z: Tensor) -> Tensor:
+        y, style = z[:, : self.classes], z[:, self.classes :]
+        return torch.cat([self.of_class(y), self.of_style(style)])
+
+
 class AAE(nn.Module):
     """Encoder, decoder and discriminator, and one round of the three phases."""
 
     encoder_class: type[Encoder] = Encoder
+    discriminator_class: type[nn.Module] = Discriminator
 
     def __init__(self, config: Config):
         super().__init__()
@@ -190,7 +204,7 @@ class AAE(nn.Module):
         code_dim = self.prior(1).shape[1]
         self.encoder = self.encoder_class(config)
         self.decoder = Decoder(config, code_dim)
-        self.discriminator = Discriminator(config, code_dim)
+        self.discriminator = self.discriminator_class(config, code_dim)
         autoencoder = nn.ModuleList([self.encoder, self.decoder])
         self.reconstruction_optimizer = adam(autoencoder, config.learning_rate, config.betas)
         rate, betas = config.adversarial_rate, config.betas
@@ -256,6 +270,7 @@ class SemiSupervisedAAE(AAE):
     """The code is a class and a style, and a fourth phase teaches the class with few labels."""
 
     encoder_class = ClassEncoder
+    discriminator_class = ClassStyleDiscriminator
 
     def prior(self, n: int) -> Tensor:
         """A one-hot class, all equally likely, beside a style from the prior of `AAE`."""

@@ -268,11 +268,21 @@ def test_petals_outside_the_plane_are_refused():
 
 
 def test_the_discriminator_takes_codes_not_images(model, semi):
+    assert model.discriminator.layers[0].in_features == SMALL.latent_dim
+    assert semi.discriminator.of_class.layers[0].in_features == SMALL.classes
+    assert semi.discriminator.of_style.layers[0].in_features == SMALL.latent_dim
     for m, width in ((model, SMALL.latent_dim), (semi, SMALL.classes + SMALL.latent_dim)):
-        assert m.discriminator.layers[0].in_features == width
         assert m.encode(x()).shape == m.prior(16).shape == (16, width)
-        assert m.discriminator(m.encode(x())).shape == (16,)
         assert m.sample(z=m.encode(x())).shape == x().shape
+    assert model.discriminator(model.encode(x())).shape == (16,)
+
+
+def test_class_and_style_have_a_judge_each(semi):
+    z = semi.prior(6)
+    other_style = torch.cat([z[:, :10], semi.prior(6)[:, 10:]], dim=1)
+    of_class, of_style = semi.discriminator(z).split(6)
+    assert same(of_class, semi.discriminator(other_style)[:6])
+    assert not (of_style == semi.discriminator(other_style)[6:]).any()
 
 
 def test_discrete_codes_are_probabilities_and_the_prior_corners(semi):
