@@ -135,15 +135,26 @@ def test_the_file_has_every_run_on_the_ring(cpu, script, name, seed):
     assert row["settings"] == script.settings(name, gallery.ring_config(name)), "make it again"
 
 
-def test_what_the_file_has_of_digits_belongs_to_this_package(cpu, script):
-    """The runs on digits are being made, one by one: those that are there are not out of date."""
-    for row in load("objectives")["digits"]:
-        name, batch_norm = row["name"], row["settings"].get("batch_norm", False)
+@names
+@pytest.mark.parametrize("seed", gallery.DIGIT_SEEDS)
+def test_the_file_has_every_run_on_digits(cpu, script, name, seed):
+    entry = gallery.ENTRIES[name]
+    for batch_norm in entry.norms:
         config = gallery.digits_config(name, batch_norm)
-        if gallery.ENTRIES[name].may_normalise and not batch_norm:
+        if entry.may_normalise and not batch_norm:
             config = dataclasses.replace(config, steps=gallery.UPDATES)
-        assert row["settings"] == script.settings(name, config), f"{name}: make it again"
-        assert row["updates"] in (gallery.UPDATES, config.steps)
+        rows = rows_of("digits", name, seed, batch_norm)
+        assert {r["updates"] for r in rows} == {gallery.UPDATES, config.steps}
+        assert len(rows) == len({gallery.UPDATES, config.steps}), "a row stands there twice"
+        for row in rows:
+            assert row["settings"] == script.settings(name, config), "make it again"
+
+
+def test_the_file_has_the_seconds_of_every_table_row(cpu, script):
+    (row,) = load("objectives")["time"]
+    (job,) = script.time_jobs()
+    assert row["settings"] == job.settings
+    assert list(row["seconds"]) == list(job.settings)
 
 
 def test_the_numbers_are_possible():
