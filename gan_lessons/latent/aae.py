@@ -92,7 +92,7 @@ def classification_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def reparametrise(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """mu + exp(l / 2) eps, eps ~ N(0, I).  [AAE-Z]
+    """mu + exp(lambda / 2) eps, eps ~ N(0, I), lambda the log-variance.  [AAE-Z]
 
     Both inputs and the result have one shape; every number gets noise of its own.
     """
