@@ -114,7 +114,7 @@ def test_drawn_codes_have_the_variance_and_noise_of_their_own():
     mean, log_variance = torch.zeros(2000, 2), torch.tensor([0.0, math.log(9.0)]).expand(2000, 2)
     z = aae.reparametrise(mean, log_variance)
     assert z.var(0)[0].item() == pytest.approx(1, rel=0.1)
-    assert z.var(0)[1].item() == pytest.approx(9, rel=0.1), "exp(lambda) is the variance, not the std"
+    assert z.var(0)[1].item() == pytest.approx(9, rel=0.1), "exp(lambda) is no standard deviation"
     assert np.corrcoef(z.T.numpy())[0, 1] == pytest.approx(0, abs=0.1)
     assert len(z[:, 0].unique()) > 1990, "one noise for the whole batch"
 
