@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import linprog
 
 from gan_lessons import metrics
 from gan_lessons.data import digits, digits_in_two_styles, edges, negative
@@ -26,6 +27,24 @@ def pairs_of_one_class(first, second):
 def agreement_of_all_with_all(first, second):
     """Every image of the first domain with every one of the second."""
     return np.mean([[float(a == b) for b in second] for a in first])
+
+
+@oracle("COGAN-MOST")
+def most_pairs_of_one_class(p, q):
+    return sum(min(a, b) for a, b in zip(p, q, strict=True))
+
+
+def test_the_most_pairs_that_can_agree():
+    """The best of all joint distributions with the given shares, by linear programming."""
+    rng = np.random.default_rng(0)
+    p, q = rng.dirichlet(np.ones(4), size=2)
+    rows, columns = np.kron(np.eye(4), np.ones(4)), np.kron(np.ones(4), np.eye(4))
+    best = linprog(-np.eye(4).ravel(), A_eq=np.vstack([rows, columns]), b_eq=[*p, *q])
+    assert -best.fun == pytest.approx(most_pairs_of_one_class(p, q), rel=1e-9)
+    pairs = rng.choice(4, 500, p=p), rng.choice(4, 500, p=q)
+    shares = [np.bincount(c, minlength=4) / 500 for c in pairs]
+    found = agreement.class_agreement(*map(torch.from_numpy, pairs)).item()
+    assert found <= most_pairs_of_one_class(*shares)
 
 
 def test_the_measures_of_agreement():
