@@ -6,7 +6,7 @@ Networks", AAAI 2019, https://arxiv.org/abs/1809.03627.
 Equations: the code is [CLUSTERGAN-Z]. The discriminator's loss is [CLUSTERGAN-D]. Generator and
 encoder share [CLUSTERGAN-GE], the sum of [CLUSTERGAN-G], [CLUSTERGAN-N] and [CLUSTERGAN-C].
 Deviations from the paper: its formula with q = log, non-saturating, for the Wasserstein critic of
-its experiments; DCGAN's networks; for a short run a larger learning rate, a noise scale of 0.3 for
+its experiments; DCGAN's networks; for a short run a larger learning rate, a noise scale of 0.5 for
 0.1 and a class weight of 1 for 10; codes and samples from averaged weights.
 """
 
@@ -34,7 +34,7 @@ class Config:
     shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
     classes: int = 10  # K, number of clusters: values of the discrete part of the code
     noise_dim: int = 30  # d_n, length of the continuous part z_n
-    noise_scale: float = 0.3  # sigma, standard deviation of z_n
+    noise_scale: float = 0.5  # sigma, standard deviation of z_n
     width: int = 24  # images: channels next to the image; doubles with every halving
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     noise_weight: float = 1 / 3  # beta_n; the loss is a sum over d_n: 10 for a mean over 30 numbers
@@ -42,7 +42,7 @@ class Config:
     learning_rate: float = 1e-3  # of Adam, for all networks
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for all networks
     batch_size: int = 64  # samples in one step
-    steps: int = 2000  # updates of each network
+    steps: int = 2400  # updates of each network
     average_decay: float = 0.995  # of the averaged weights that samples and codes come from
 
     @property
