@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lessons import metrics
 from gan_lessons.data import TensorData
@@ -25,15 +25,10 @@ class Entry:
     """One model: where it comes from, and what it can do besides drawing digits."""
 
     module: ModuleType
-    model: type[nn.Module]
     draw: Callable[[Run, Tensor], Tensor] | None = None  # classes or clusters (n,) -> images
     encode: Callable[[Run, Tensor], Tensor] | None = None  # images -> codes that `sample` takes
     named: bool = True  # whether what `draw` takes are the classes, or clusters without names
     pairs: bool = False  # draws one code in two domains
-
-
-def _encode_aae(run: Run, x: Tensor) -> Tensor:
-    return torch.cat([run.averaged.encode(part.to(run.device)).cpu() for part in x.split(500)])
 
 
 def _encode_clustergan(run: Run, x: Tensor) -> Tensor:
@@ -49,17 +44,16 @@ def _draw_clustergan(run: Run, clusters: Tensor) -> Tensor:
 
 
 ENTRIES = {
-    "ACGAN": Entry(acgan, acgan.ACGAN, draw=_draw_acgan),
-    "AAE": Entry(aae, aae.AAE, encode=_encode_aae),
-    "BiGAN": Entry(bigan, bigan.BiGAN, encode=bigan.codes),
+    "ACGAN": Entry(acgan, draw=_draw_acgan),
+    "AAE": Entry(aae, encode=bigan.codes),
+    "BiGAN": Entry(bigan, encode=bigan.codes),
     "ClusterGAN": Entry(
         clustergan,
-        clustergan.ClusterGAN,
         draw=_draw_clustergan,
         encode=_encode_clustergan,
         named=False,
     ),
-    "CoGAN": Entry(cogan, cogan.CoGAN, pairs=True),
+    "CoGAN": Entry(cogan, pairs=True),
 }
 
 

@@ -67,9 +67,7 @@ class Oracle:
 
 def test_a_perfect_model_reaches_the_ends_of_the_scales(monkeypatch):
     x, labels = TEST.floats(), TEST.labels
-    entry = codes.Entry(
-        bigan, bigan.BiGAN, draw=lambda run, y: x, encode=lambda run, v: v.flatten(1)
-    )
+    entry = codes.Entry(bigan, draw=lambda run, y: x, encode=lambda run, v: v.flatten(1))
     monkeypatch.setitem(codes.ENTRIES, "perfect", entry)
     numbers = codes.measure("perfect", Oracle(x), TEST)
     reals = codes.measure_reals(TEST, TEST)
@@ -90,7 +88,7 @@ def test_clusters_without_names_get_the_best_ones(monkeypatch):
 
     asked = {}
     for named in (True, False):
-        entry = codes.Entry(bigan, bigan.BiGAN, draw=draw, named=named)
+        entry = codes.Entry(bigan, draw=draw, named=named)
         monkeypatch.setitem(codes.ENTRIES, "mixed up", entry)
         asked[named] = codes.measure("mixed up", Oracle(TEST.floats()), TEST)["asked"]
     assert asked[False] == 1
