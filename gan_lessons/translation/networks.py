@@ -150,3 +150,57 @@ def noise_on(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, nn.Dropout):
             layer.train()
+
+
+class ResidualBlock(nn.Module):
+    """x + c(x): what two convolutions want to change is added to their input.
+
+    Nothing follows the sum: a ReLU there would only let a block add.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.change = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.change(x)
+
+
+class ResidualGenerator(nn.Module):
+    """G: images (n, channels, H, W) -> images of the same shape in [-1, 1].
+
+    `halvings` convolutions of stride 2, `blocks` residual blocks, as many doublings. Images go on
+    beyond their border as in a mirror, and instance normalisation takes each image by itself. Sides
+    that cannot be halved so often raise `ValueError`.
+    """
+
+    def __init__(self, channels: int, width: int, halvings: int = 1, blocks: int = 3):
+        super().__init__()
+        self.factor = 2**halvings
+        widths = [width * 2**i for i in range(halvings + 1)]
+        # Padding is half of the kernel, 3 of 7, so that the side stays.
+        layers = [nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect", bias=False)]
+        layers += [nn.InstanceNorm2d(width), nn.ReLU()]
+        for n_in, n_out in pairwise(widths):
+            layers += [nn.Conv2d(n_in, n_out, 3, 2, 1, bias=False)]
+            layers += [nn.InstanceNorm2d(n_out), nn.ReLU()]
+        layers += [ResidualBlock(widths[-1]) for _ in range(blocks)]
+        for n_in, n_out in pairwise(reversed(widths)):
+            layers += [nn.ConvTranspose2d(n_in, n_out, 3, 2, 1, output_padding=1, bias=False)]
+            layers += [nn.InstanceNorm2d(n_out), nn.ReLU()]
+        layers += [nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()]
+        self.layers = nn.Sequential(*layers).apply(initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % self.factor or x.shape[-2] % self.factor:
+            raise ValueError(
+                f"Images of {x.shape[-2]} x {x.shape[-1]} pixels cannot be halved to whole sides "
+                f"and back: take sides that are multiples of {self.factor}, with size=…."
+            )
+        return self.layers(x)
