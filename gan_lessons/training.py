@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
-from gan_lessons.data import TensorData
+from gan_lessons.data import TensorData, to_bytes
 from gan_lessons.runs import (
     DivergedError,
     Run,
@@ -41,6 +41,7 @@ __all__ = [
     "pick_device",
     "preset",
     "resume",
+    "to_bytes",
 ]
 
 BUDGETS = ("smoke", "cpu", "gpu")
@@ -295,11 +296,3 @@ def _file(run: Run, pending: list[dict[str, Tensor]], good: dict[str, Any]) -> d
 
 def _weights_are_finite(model: nn.Module) -> bool:
     return bool(torch.stack([p.isfinite().all() for p in model.parameters()]).all())
-
-
-def to_bytes(samples: Tensor) -> Tensor:
-    """Images in [-1, 1] as uint8 on the CPU; points, shape (n, d), as they are."""
-    samples = samples.detach().float().cpu()
-    if samples.dim() < 4:
-        return samples
-    return ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gan_lessons.data import TensorData, TwoDomains
+from gan_lessons.data import Pairs, TensorData, TwoDomains
 
 
 def images(n: int = 40, shape: tuple[int, ...] = (1, 32, 32), classes: int = 10) -> TensorData:
@@ -22,6 +22,12 @@ def two_domains(n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> TwoDomains
     dark = TensorData(data.values[:n] // 2, data.labels[:n], "dark images", data.classes)
     bright = TensorData(255 - data.values[n:] // 2, data.labels[n:], "bright images", data.classes)
     return TwoDomains(dark, bright)
+
+
+def pairs(n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> Pairs:
+    """Random images, and the negative of each as its target, always the same."""
+    inputs = images(n, shape)
+    return Pairs(inputs, TensorData(255 - inputs.values, None, "their negatives"))
 
 
 def moved(model: nn.Module, action: Callable[[], object]) -> set[str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 import gan_lessons
 from gan_lessons.training import BUDGETS, Run, fit, load_run
-from tests.helpers import images, same, two_domains
+from tests.helpers import images, pairs, same, two_domains
 
 
 def _modules():
@@ -41,7 +41,8 @@ models = pytest.mark.parametrize(("module", "cls"), MODELS, ids=lambda x: x.__na
 
 def sort_of_data(module):
     """What makes random data of the kind that a variant takes."""
-    return two_domains if module.__name__.endswith(".cogan") else images
+    name = module.__name__.rpartition(".")[2]
+    return {"cogan": two_domains, "cyclegan": two_domains, "pix2pix": pairs}.get(name, images)
 
 
 def tiny(module, steps=3):

@@ -1,31 +1,41 @@
-"""Data for the chapters: digits, two domains, the reader's own pictures, points in the plane."""
+"""Data for the chapters: digits, two domains, pairs, the reader's pictures, points in the plane."""
 
 from gan_lessons.data.digits import cache_dir, digits
 from gan_lessons.data.domains import (
     TwoDomains,
     USPSUnavailable,
+    coloured,
     digits_and_usps,
+    digits_in_two_colours,
     digits_in_two_styles,
     edges,
     halves,
     negative,
     restyled,
+    to_first,
+    to_grey,
+    to_second,
     usps,
 )
+from gan_lessons.data.facades import toy_facades
 from gan_lessons.data.few_labels import FewLabels, few_labels
+from gan_lessons.data.pairs import Pairs
 from gan_lessons.data.pictures import folder, from_torchvision
-from gan_lessons.data.tensors import Batch, TensorData
+from gan_lessons.data.tensors import Batch, TensorData, to_bytes
 from gan_lessons.data.toys import grid, ring, swiss_roll
 
 __all__ = [
     "Batch",
     "FewLabels",
+    "Pairs",
     "TensorData",
     "TwoDomains",
     "USPSUnavailable",
     "cache_dir",
+    "coloured",
     "digits",
     "digits_and_usps",
+    "digits_in_two_colours",
     "digits_in_two_styles",
     "edges",
     "few_labels",
@@ -37,5 +47,10 @@ __all__ = [
     "restyled",
     "ring",
     "swiss_roll",
+    "to_bytes",
+    "to_first",
+    "to_grey",
+    "to_second",
+    "toy_facades",
     "usps",
 ]

@@ -1,16 +1,17 @@
-"""Two sets of images that nobody has paired: digits in two styles, and MNIST beside USPS."""
+"""Two sets of images that nobody has paired: digits in two styles or colours, MNIST and USPS."""
 
 import os
 import socket
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lessons.data.augment import check_augmentation, cropped_shape, flip_and_crop
 from gan_lessons.data.digits import (
     DIGITS,
     MIRROR_SECONDS,
@@ -21,21 +22,35 @@ from gan_lessons.data.digits import (
     digits,
     import_torchvision,
 )
-from gan_lessons.data.tensors import Batch, TensorData
+from gan_lessons.data.pairs import Pairs
+from gan_lessons.data.tensors import Batch, TensorData, to_bytes
 
 
 @dataclass(frozen=True, eq=False)
 class TwoDomains:
     """Two data sets with samples of one shape, on one device; which belongs to which is unknown.
 
-    Raises TypeError for anything but `TensorData`, and ValueError for two shapes or two devices.
+    With `flip`, each image of a batch is mirrored left to right by a coin of its own; with `crop`,
+    a random square of so many pixels is cut from each.
+
+    Raises TypeError for anything but `TensorData`, and ValueError for two shapes or two devices, or
+    for a crop larger than the images.
     """
 
     first: TensorData
     second: TensorData
+    flip: bool = field(default=False, kw_only=True)
+    crop: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name in ("first", "second"):
+            if isinstance(getattr(self, name), Pairs):
+                raise TypeError(
+                    f"{name} is a Pairs, whose rows belong together; what learns from two domains "
+                    "must not see that. Give the inputs of one half and the targets of the other: "
+                    "TwoDomains(pairs.subset(slice(0, k)).inputs, "
+                    "pairs.subset(slice(k, None)).targets)."
+                )
             if not isinstance(getattr(self, name), TensorData):
                 raise TypeError(
                     f"{name} must be a TensorData, not {type(getattr(self, name)).__name__}: "
@@ -51,6 +66,7 @@ class TwoDomains:
                 f"The first domain is on {self.first.device}, the second on {self.second.device}: "
                 "move both with to(device)."
             )
+        check_augmentation(self.flip, self.crop, self.first.shape)
 
     def __len__(self) -> int:
         """The number of samples in the smaller domain."""
@@ -66,8 +82,8 @@ class TwoDomains:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one sample of either domain."""
-        return self.first.shape
+        """Shape of one sample of either domain in a batch: after the crop."""
+        return cropped_shape(self.first.shape, self.crop)
 
     @property
     def is_images(self) -> bool:
@@ -81,12 +97,19 @@ class TwoDomains:
 
     def to(self, device: torch.device | str) -> "TwoDomains":
         """The same data on another device."""
-        return TwoDomains(self.first.to(device), self.second.to(device))
+        return replace(self, first=self.first.to(device), second=self.second.to(device))
+
+    def augmented(self, *, flip: bool = True, crop: int | None = None) -> "TwoDomains":
+        """The same data, flipped and cropped at random in every batch."""
+        return replace(self, flip=flip, crop=crop)
 
     def batch(self, n: int, generator: torch.Generator | None = None) -> Batch:
         """`n` samples of the first domain as x and `n` of the second as y, drawn independently."""
-        x = self.first.batch(n, generator).x
-        return Batch(x, self.second.batch(n, generator).x)
+        x, y = self.first.batch(n, generator).x, self.second.batch(n, generator).x
+        if not self.flip and self.crop is None:
+            return Batch(x, y)
+        # One call each: coins and places of the two domains have nothing to do with each other.
+        return Batch(*(flip_and_crop(v, self.flip, self.crop, generator) for v in (x, y)))
 
 
 def negative(images: Tensor) -> Tensor:
@@ -116,7 +139,7 @@ def restyled(data: TensorData, style: str) -> TensorData:
     if not data.is_images:
         raise ValueError(f"{data.name} are points, and a style is for images: try digits().")
     parts = [
-        ((STYLES[style](data.floats(index)) + 1) * 127.5).round().to(torch.uint8)
+        to_bytes(STYLES[style](data.floats(index)))
         for index in torch.arange(len(data), device=data.device).split(5000)
     ]
     return TensorData(torch.cat(parts), data.labels, f"{data.name}, {style}", data.classes)
@@ -139,6 +162,78 @@ def digits_in_two_styles(
     """
     first, second = halves(digits(split, size, **options))
     return TwoDomains(first, restyled(second, style))
+
+
+# Two colourings, (background, ink) in bytes: light digits on blue, dark ones on pale green.
+COLOURS = {
+    "first": ((20, 40, 100), (255, 200, 60)),
+    "second": ((230, 240, 210), (130, 20, 90)),
+}
+
+
+def _background_and_ink(domain: str, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Both colours of a domain in [-1, 1], each (3, 1, 1)."""
+    if domain not in COLOURS:
+        raise ValueError(f'domain is {domain!r}: choose "first" or "second".')
+    return tuple((torch.tensor(COLOURS[domain]).to(like) / 127.5 - 1)[:, :, None, None])
+
+
+def coloured(images: Tensor, domain: str) -> Tensor:
+    """Grey floats (N, 1, H, W) in [-1, 1] in the colours of "first" or "second", (N, 3, H, W).
+
+    Black becomes the background's colour, white that of the ink, grey lies between, on a line.
+    """
+    background, ink = _background_and_ink(domain, images)
+    amount = (images + 1) / 2
+    return background + amount * (ink - background)
+
+
+def _amount_of_ink(images: Tensor, domain: str) -> Tensor:
+    """How far along the line from background to ink a pixel lies, from 0 to 1: (N, 1, H, W).
+
+    A colour beside the line counts as the nearest one on it.
+    """
+    background, ink = _background_and_ink(domain, images)
+    line = ink - background
+    return ((images - background) * line).sum(1, keepdim=True) / line.square().sum()
+
+
+def to_grey(images: Tensor, domain: str) -> Tensor:
+    """Digits in the colours of "first" or "second", (N, 3, H, W), to grey, (N, 1, H, W).
+
+    Undoes `coloured`; the result is kept in [-1, 1], so that the judge can read it.
+    """
+    return (2 * _amount_of_ink(images, domain) - 1).clamp(-1, 1)
+
+
+def to_second(images: Tensor) -> Tensor:
+    """The true map from the first colouring to the second, pixel by pixel, (N, 3, H, W)."""
+    return coloured(2 * _amount_of_ink(images, "first") - 1, "second")
+
+
+def to_first(images: Tensor) -> Tensor:
+    """The true map from the second colouring to the first; undoes `to_second`."""
+    return coloured(2 * _amount_of_ink(images, "second") - 1, "first")
+
+
+def digits_in_two_colours(split: str = "train", size: int = 32, **options) -> TwoDomains:
+    """Half of the digits light on blue, the other half dark on pale green, (3, size, size).
+
+    No digit is in both domains, so there is no pair to be found; but `to_second` and `to_first`
+    know what each image would be in the other domain, up to the rounding to bytes. Both domains
+    have labels. `options` are those of `digits`, and so are the errors.
+    """
+    first, second = halves(digits(split, size, **options))
+    return TwoDomains(_coloured_data(first, "first"), _coloured_data(second, "second"))
+
+
+def _coloured_data(data: TensorData, domain: str) -> TensorData:
+    parts = [
+        to_bytes(coloured(data.floats(index), domain))
+        for index in torch.arange(len(data)).split(5000)
+    ]
+    kind = "light on blue" if domain == "first" else "dark on green"
+    return TensorData(torch.cat(parts), data.labels, f"{data.name}, {kind}", data.classes)
 
 
 class USPSUnavailable(FileNotFoundError):

@@ -93,6 +93,17 @@ class TensorData:
         return replace(self, values=values, labels=labels, name=f"{len(values):,} of: {self.name}")
 
 
+def to_bytes(samples: Tensor) -> Tensor:
+    """Images in [-1, 1] as uint8, the inverse of `TensorData.floats`; points (N, D) as they are.
+
+    What lies beyond the range is cut off.
+    """
+    samples = samples.detach().float()
+    if samples.dim() < 4:
+        return samples
+    return ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def _check_values(values: Tensor) -> None:
     if not isinstance(values, Tensor):
         raise TypeError(f"values must be a torch tensor, not {type(values).__name__}.")
