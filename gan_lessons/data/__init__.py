@@ -1,20 +1,22 @@
 """Data for the chapters: digits, two domains, pairs, the reader's pictures, points in the plane."""
 
+from gan_lessons.data.colours import (
+    coloured,
+    digits_in_two_colours,
+    to_first,
+    to_grey,
+    to_second,
+)
 from gan_lessons.data.digits import cache_dir, digits
 from gan_lessons.data.domains import (
     TwoDomains,
     USPSUnavailable,
-    coloured,
     digits_and_usps,
-    digits_in_two_colours,
     digits_in_two_styles,
     edges,
     halves,
     negative,
     restyled,
-    to_first,
-    to_grey,
-    to_second,
     usps,
 )
 from gan_lessons.data.facades import toy_facades
