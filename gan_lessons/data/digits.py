@@ -95,13 +95,17 @@ def digits(
     return TensorData(_to_size(images, size), labels, name, DIGITS)
 
 
-def check_size(size: int) -> None:
-    """Raise ValueError unless `size` is a whole number in 28..64."""
-    if size not in SIZES:
-        raise ValueError(
-            f"size is {size!r}: choose a whole number of pixels from {SIZES.start} to "
-            f"{SIZES.stop - 1}, the range that the book's networks and its judge take."
-        )
+def check_size(size: int, largest: int = SIZES.stop - 1) -> None:
+    """Raise ValueError unless `size` is a whole number in 28..64, or up to `largest`."""
+    if size in range(SIZES.start, largest + 1):
+        return
+    message = (
+        f"size is {size!r}: choose a whole number of pixels from {SIZES.start} to "
+        f"{SIZES.stop - 1}, the range that the book's networks and its judge take."
+    )
+    if largest >= SIZES.stop:
+        message += f" Up to {largest} is possible where crop={SIZES.stop - 1} cuts it down."
+    raise ValueError(message)
 
 
 def _read_mnist(folder: Path, split: str, place: str, download: bool) -> tuple[Tensor, Tensor]:

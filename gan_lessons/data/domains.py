@@ -23,6 +23,7 @@ from gan_lessons.data.digits import (
     import_torchvision,
 )
 from gan_lessons.data.pairs import Pairs
+from gan_lessons.data.pictures import folder, open_folder
 from gan_lessons.data.tensors import Batch, TensorData, to_bytes
 
 
@@ -162,6 +163,40 @@ def digits_in_two_styles(
     """
     first, second = halves(digits(split, size, **options))
     return TwoDomains(first, restyled(second, style))
+
+
+def two_folders(
+    path: str | Path,
+    split: str = "train",
+    size: int = 64,
+    *,
+    channels: int = 3,
+    limit: int | None = None,
+) -> TwoDomains:
+    """Unpaired pictures in the layout of CycleGAN's data sets: trainA, trainB, testA, testB.
+
+    `split` is "train" or "test": the pictures of its folder A are the first domain, those of B the
+    second. The other options are those of `folder`, and so are the errors; `limit` holds for each
+    domain. A missing folder raises FileNotFoundError. Any two folders do as well:
+    `TwoDomains(folder(one), folder(other))`.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f'split is {split!r}: choose "train" or "test".')
+    root = open_folder(path)
+    wanted = [f"{split}A", f"{split}B"]
+    missing = [name for name in wanted if not (root / name).is_dir()]
+    if missing:
+        there = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] not in "._")
+        raise FileNotFoundError(
+            f"There is no folder {' and no folder '.join(missing)} in {str(path)!r} (its folders: "
+            f"{', '.join(there[:8]) or 'none'}). Put one kind of pictures into {wanted[0]} and the "
+            f"other into {wanted[1]}, or give any two folders: TwoDomains(folder(…), folder(…))."
+        )
+    first, second = (folder(root / name, size, channels=channels, limit=limit) for name in wanted)
+    return TwoDomains(
+        replace(first, name=f"{root.name}, {first.name}"),
+        replace(second, name=f"{root.name}, {second.name}"),
+    )
 
 
 class USPSUnavailable(FileNotFoundError):

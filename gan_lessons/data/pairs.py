@@ -1,10 +1,20 @@
 """Pairs of images that belong together: an input and the picture that it should become."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
+from PIL import Image, ImageOps
+from torch import Tensor
 
 from gan_lessons.data.augment import check_augmentation, cropped_shape, flip_and_crop
+from gan_lessons.data.pictures import (
+    UnfitPicture,
+    check_picture_options,
+    open_folder,
+    read_pictures,
+    square,
+)
 from gan_lessons.data.tensors import Batch, TensorData
 
 
@@ -97,3 +107,65 @@ class Pairs:
         # Side by side along the channels, so that one coin decides for both.
         both = flip_and_crop(torch.cat([x, y], dim=1), self.flip, self.crop, generator)
         return Batch(*both.chunk(2, dim=1))
+
+
+def side_by_side(
+    path: str | Path,
+    size: int = 64,
+    *,
+    input_side: str = "right",
+    channels: int = 3,
+    limit: int | None = None,
+) -> Pairs:
+    """All pictures below `path`, each one an input and its target, two squares side by side.
+
+    That is how the data sets of pix2pix are stored. `input_side` says where the input is: "right"
+    for facades, "left" for edges2shoes. Both squares are resized to (channels, size, size); `size`
+    is 28..64, or up to 72 to crop from, `channels` 3 (colour) or 1 (grey). With `limit`, at most so
+    many, taken evenly from the list. Pictures that cannot be read, and those that are not twice as
+    wide as high, are named and skipped.
+
+    Raises FileNotFoundError, NotADirectoryError or PermissionError for a wrong path, and ValueError
+    for a wrong option, for a folder that holds training and test pictures, or if no picture is
+    left.
+    """
+    check_picture_options(size, channels)
+    if input_side not in ("left", "right"):
+        raise ValueError(f'input_side is {input_side!r}: choose "left" or "right".')
+    root = open_folder(path)
+    _refuse_whole_data_sets(root)
+    in_order = 1 if input_side == "left" else -1
+
+    def convert(picture: Image.Image) -> Tensor:
+        picture = ImageOps.exif_transpose(picture)
+        width, height = picture.size
+        if width != 2 * height:
+            raise UnfitPicture(f"{width} x {height}")
+        halves = (picture.crop((left, 0, left + height, height)) for left in (0, height))
+        return torch.stack([square(half, size, channels) for half in halves][::in_order])
+
+    read = read_pictures(
+        root,
+        limit,
+        convert,
+        "twice as wide as high",
+        "Here input and target are two squares in one picture. Pictures that nobody has paired "
+        "are for two_folders(…) or TwoDomains(folder(…), folder(…)).",
+    )
+    inputs, targets = torch.stack(list(read.values()), dim=1)
+    name = f"{root.name}, {len(read):,} of your own"
+    return Pairs(
+        TensorData(inputs, None, f"the {input_side} side"), TensorData(targets, None, name)
+    )
+
+
+def _refuse_whole_data_sets(root: Path) -> None:
+    """Training must not see the test pictures, so the folder that holds both is not one to read."""
+    found = {folder.name for folder in root.iterdir() if folder.is_dir()}
+    parts = sorted(found & {"train", "val", "test", "trainA", "trainB", "testA", "testB"})
+    if len(parts) > 1:
+        hint = "two_folders(path) reads it, unpaired" if "trainA" in parts else "give one of them"
+        raise ValueError(
+            f"{str(root)!r} holds a whole data set, in {', '.join(parts)}: {hint}. Training must "
+            "not see the test pictures."
+        )

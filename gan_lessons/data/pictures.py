@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +19,8 @@ SUFFIXES = (
     *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
 
+LARGEST = 72  # 64 pixels are cut from so many: 286 and 256 in the paper of pix2pix
+
 
 def folder(
     path: str | Path, size: int = 64, *, channels: int = 3, limit: int | None = None
@@ -26,57 +28,115 @@ def folder(
     """All pictures below `path` as (channels, size, size), sorted by path.
 
     Each one is turned upright, put on white where it is transparent, cut to the square in its
-    middle and resized. `size` is 28..64, `channels` 3 (colour) or 1 (grey). With `limit`, at most
-    so many, taken evenly from the list. If every picture lies in a folder directly below `path`,
-    these folders' names are the classes; otherwise there are no labels. Hidden files and files
-    that are no pictures are left out; those that cannot be read are named and skipped.
+    middle and resized. `size` is 28..64, or up to 72 to crop from, `channels` 3 (colour) or 1
+    (grey). With `limit`, at most so many, taken evenly from the list. If every picture lies in a
+    folder directly below `path`, these folders' names are the classes; otherwise there are no
+    labels. Hidden files and files that are no pictures are left out; those that cannot be read are
+    named and skipped.
 
-    Raises FileNotFoundError or NotADirectoryError for a wrong path, and ValueError for a wrong
-    option or if no picture is left.
+    Raises FileNotFoundError, NotADirectoryError or PermissionError for a wrong path, and ValueError
+    for a wrong option or if no picture is left.
     """
-    check_size(size)
-    _check_channels(channels)
+    check_picture_options(size, channels)
+
+    def convert(picture: Image.Image) -> Tensor:
+        # JPEGs decode at a fraction of their size, which is several times faster.
+        picture.draft(None, (2 * size, 2 * size))
+        return square(picture, size, channels)
+
+    root = open_folder(path)
+    read = read_pictures(root, limit, convert)
+    labels, classes = _folder_labels(list(read))
+    name = f"{root.name}, {_count(len(read), 'picture')} of your own"
+    return TensorData(torch.stack(list(read.values())), labels, name, classes)
+
+
+class UnfitPicture(ValueError):
+    """A picture can be read, but is not what is asked for; the message says what it is."""
+
+
+def open_folder(path: str | Path) -> Path:
+    """The folder at `path`, or FileNotFoundError, NotADirectoryError or PermissionError."""
     root = Path(path).expanduser().resolve()
-    if not root.exists():
+    try:
+        os.scandir(root).close()
+    except FileNotFoundError as error:
         raise FileNotFoundError(
             f"There is no folder {str(path)!r}, seen from {str(Path.cwd())!r}: check the spelling, "
             "or give the full path. In Colab, upload the pictures first (Files, on the left)."
-        )
-    if not root.is_dir():
+        ) from error
+    except NotADirectoryError as error:
         raise NotADirectoryError(
             f"{str(path)!r} is a file: give the folder with the pictures; unpack an archive first."
-        )
+        ) from error
+    except PermissionError as error:
+        raise PermissionError(
+            f"You may not open the folder {str(path)!r}: give yourself the right to read it, or "
+            "copy the pictures to a folder of your own."
+        ) from error
+    return root
+
+
+def read_pictures(
+    root: Path,
+    limit: int | None,
+    convert: Callable[[Image.Image], Tensor],
+    wanted: str = "fit",
+    advice: str = "",
+) -> dict[Path, Tensor]:
+    """What `convert` makes of each picture below `root`, by its path from there, in their order.
+
+    Pictures that cannot be read, and those for which `convert` raises `UnfitPicture`, are named and
+    skipped, in one printed line each. `wanted` and `advice` complete the sentences about the second
+    kind. Raises ValueError if no picture is left.
+    """
     files = _spread(_picture_files(root), limit)
 
-    def load(file: Path) -> Tensor | None:
+    def load(file: Path) -> Tensor | UnfitPicture | None:
         try:
             with Image.open(file) as picture:
-                # JPEGs decode at a fraction of their size, which is several times faster.
-                picture.draft(None, (2 * size, 2 * size))
-                return _square(picture, size, channels)
+                return convert(picture)
+        except UnfitPicture as reason:
+            return reason
         except Exception:  # each format's decoder raises errors of its own on a broken file
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        pictures = list(pool.map(load, files))
-    broken = [
-        f.relative_to(root).as_posix() for f, p in zip(files, pictures, strict=True) if p is None
+        results = dict(
+            zip((f.relative_to(root) for f in files), pool.map(load, files), strict=True)
+        )
+    broken = [file.as_posix() for file, result in results.items() if result is None]
+    unfit = [
+        f"{file.as_posix()} ({result})"
+        for file, result in results.items()
+        if isinstance(result, UnfitPicture)
     ]
+    many = _count(len(files), "picture")
     if len(broken) == len(files):
         raise ValueError(
-            f"None of the {_count(len(files), 'picture')} in {str(path)!r} can be read: "
-            f"{_some(broken)}. Open them in an image viewer and save them again as PNG or JPEG."
+            f"None of the {many} in {str(root)!r} can be read: {_some(broken)}. "
+            "Open them in an image viewer and save them again as PNG or JPEG."
+        )
+    if len(broken) + len(unfit) == len(files):
+        raise ValueError(
+            f"None of the {many} in {str(root)!r} is {wanted}: {_some(unfit)}. {advice}"
         )
     if broken:
         print(f"Skipped {_count(len(broken), 'picture')} that cannot be read: {_some(broken)}.")
-    readable = [f.relative_to(root) for f, p in zip(files, pictures, strict=True) if p is not None]
-    labels, classes = _folder_labels(readable)
-    return TensorData(
-        torch.stack([picture for picture in pictures if picture is not None]),
-        labels,
-        f"{root.name}, {_count(len(readable), 'picture')} of your own",
-        classes,
-    )
+    if unfit:
+        verb = "is" if len(unfit) == 1 else "are"
+        print(f"Skipped {_count(len(unfit), 'picture')} that {verb} not {wanted}: {_some(unfit)}.")
+    return {file: result for file, result in results.items() if isinstance(result, Tensor)}
+
+
+def check_picture_options(size: int, channels: int) -> None:
+    """Raise ValueError for a size that a picture cannot have here, or other than 1 or 3 channels.
+
+    Pictures may be a little larger than what the networks take, so that a square of 64 can be cut
+    from them at random.
+    """
+    check_size(size, largest=LARGEST)
+    _check_channels(channels)
 
 
 def from_torchvision(
@@ -92,7 +152,7 @@ def from_torchvision(
     Raises TypeError for a data set without length and index or an unknown kind of image, and
     ValueError for a wrong option, an empty data set, or floats outside [0, 1].
     """
-    check_size(size)
+    check_size(size, largest=LARGEST)
     if channels is not None:
         _check_channels(channels)
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
@@ -109,7 +169,7 @@ def from_torchvision(
         image, *rest = item if isinstance(item, tuple | list) else (item,)
         picture = _as_picture(image)
         channels = channels or (1 if _is_grey(picture) else 3)
-        images.append(_square(picture, size, channels))
+        images.append(square(picture, size, channels))
         labels.append(_as_label(rest[0]) if rest else None)
     name = f"{type(dataset).__name__}, {_count(len(images), 'image')}"
     if None in labels:
@@ -120,7 +180,7 @@ def from_torchvision(
     return TensorData(torch.stack(images), torch.tensor(labels), name, classes)
 
 
-def _square(picture: Image.Image, size: int, channels: int) -> Tensor:
+def square(picture: Image.Image, size: int, channels: int) -> Tensor:
     """Any PIL picture as bytes (channels, size, size): upright, on white, centre-cropped."""
     picture = _eight_bits(ImageOps.exif_transpose(picture))
     if picture.has_transparency_data:
