@@ -43,7 +43,7 @@ def told_apart(
     reference: Tensor,
     given: Tensor | None = None,
     *,
-    steps: int = 200,
+    steps: int = 150,
     width: int = 16,
     seed: int = 0,
 ) -> float:
@@ -69,10 +69,10 @@ def told_apart(
     with own_randomness(device, seed), torch.device(device):
         layers, n_maps = convolutions(width, shape, norm=None)
         network = nn.Sequential(*layers, nn.Conv2d(n_maps, 1, layer_sizes(shape)[0]), nn.Flatten())
-        optimizer = adam(network, 1e-3, (0.9, 0.999))
+        optimizer = adam(network, 2e-3, (0.9, 0.999))
         train, test = torch.randperm(both.shape[1]).chunk(2)
         for _ in range(steps):
-            fake, real = both[:, train[torch.randint(len(train), (64,))]]
+            fake, real = both[:, train[torch.randint(len(train), (32,))]]
             update(optimizer, softplus(network(fake)).mean() + softplus(-network(real)).mean())
     with evaluating(network):
         fake, real = (torch.cat([network(p) for p in half[test].split(500)]) for half in both)
