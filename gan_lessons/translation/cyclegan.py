@@ -13,6 +13,7 @@ batches of more than one image, fewer steps, a higher learning rate, no identity
 averaged weights; points in the plane, too, with perceptrons.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -312,7 +313,8 @@ def round_trips(
         return cycle_loss(x, x_again, y, y_again).item() / 2
 
     before, after = error(*fakes), error(*disturbed)
-    return {"cycle error": before, "with noise": after, "ratio": after / before}
+    ratio = after / before if before else math.inf
+    return {"cycle error": before, "with noise": after, "ratio": ratio}
 
 
 def compare(fake_x: Tensor, fake_y: Tensor, test: TwoDomains) -> dict[str, float]:
