@@ -50,11 +50,11 @@ class Config:
     cycle_weight: float = 10.0  # of the round trips, against 1 for the games; 0 leaves them out
     identity_weight: float = 0.0  # of the identity term; 0 leaves it out
     pool_size: int = 50  # past fakes that a discriminator may see again; 0 for none
-    learning_rate: float = 1e-3  # of Adam at the start, for all players
+    learning_rate: float = 5e-4  # of Adam at the start, for all players
     decay_from: float = 0.5  # share of the steps after which the learning rate falls to 0; 1: never
     betas: tuple[float, float] = (0.5, 0.999)  # of Adam, for all players
     batch_size: int = 16  # samples of each domain in one step
-    steps: int = 400  # updates of each player
+    steps: int = 300  # updates of each player
     average_decay: float = 0.98  # of the averaged weights that translate
 
 

@@ -283,6 +283,14 @@ def test_a_sample_is_given_back_or_kept_and_never_both():
     assert not set(given[5:]) & (kept - set(range(5)))
 
 
+def test_each_sample_of_a_batch_has_a_coin_of_its_own():
+    torch.manual_seed(0)
+    pool = ImagePool((1,))
+    pool(numbered(0, 50))
+    fresh = (pool(numbered(50, 40)) >= 50).sum().item()
+    assert 8 <= fresh <= 32
+
+
 def test_a_batch_larger_than_the_pool():
     torch.manual_seed(0)
     pool = ImagePool((1,), 4)
@@ -753,6 +761,11 @@ def test_measure_tells_both_directions_apart(colours, run, monkeypatch):
     assert result["L1, G"] == 0
     assert result["L1, F"] > 0.8
     assert result["kept, G"] > 0.8 > result["kept, F"]
+    half = replaced(run, monkeypatch, lambda v: v, to_first)  # G does nothing
+    result = cyclegan.measure(half, colours[1], 40)
+    assert result["L1, F"] == 0
+    assert result["L1, G"] > 0.8
+    assert result["kept, F"] > 0.8 > result["kept, G"]
 
 
 @pytest.mark.parametrize("gain", [1.0, 50.0])
