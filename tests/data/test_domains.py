@@ -64,6 +64,37 @@ def test_moving_moves_both():
     assert moved.first.device.type == moved.second.device.type == moved.device.type == "meta"
 
 
+def test_each_image_of_each_domain_has_its_own_coin_and_place():
+    ramp = torch.arange(64, dtype=torch.uint8).view(1, 1, 8, 8)
+    data = TwoDomains(TensorData(ramp), TensorData(ramp + 100)).augmented(crop=6)
+    assert data.shape == (1, 6, 6)
+    x, y = data.batch(3000, torch.Generator().manual_seed(0))
+    assert x.shape == y.shape == (3000, 1, 6, 6)
+    flips = torch.stack([v[:, 0, 0, 0] > v[:, 0, 0, 1] for v in (x, y)]).double()
+    corners = torch.stack([x.amin((1, 2, 3)), y.amin((1, 2, 3))])
+    assert (flips.mean(1) - 0.5).abs().max() < 0.05
+    assert abs(torch.corrcoef(flips)[0, 1]) < 0.08
+    assert abs(torch.corrcoef(corners)[0, 1]) < 0.08
+
+
+def test_without_flips_the_batches_are_what_they_were():
+    """Nothing more is drawn, so that the other chapters keep their numbers."""
+    data, generator = two_domains(), torch.Generator().manual_seed(4)
+    x, y = data.batch(9, torch.Generator().manual_seed(4))
+    first, second = (torch.randint(40, (9,), generator=generator) for _ in range(2))
+    assert same(x, data.first.floats(first))
+    assert same(y, data.second.floats(second))
+
+
+def test_settings_survive_a_move_and_are_checked():
+    data = TwoDomains(numbered(3), numbered(2), flip=True, crop=1).to("meta")
+    assert (data.flip, data.crop, data.shape) == (True, 1, (1, 1, 1))
+    with pytest.raises(ValueError, match="crop is 3, and the images are 2 x 2"):
+        TwoDomains(numbered(3), numbered(2), crop=3)
+    with pytest.raises(ValueError, match="flip and crop are for images"):
+        TwoDomains(ring(8, n=80), ring(4, n=40)).augmented()
+
+
 def test_points_may_be_two_domains():
     data = TwoDomains(ring(8, n=80), ring(4, n=40))
     assert data.batch(5).y.shape == (5, 2)

@@ -219,11 +219,15 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path):
         folder(tmp_path)
 
 
-@pytest.mark.parametrize("size", [27, 65, 256, 32.5])
+@pytest.mark.parametrize("size", [27, 73, 256, 32.5])
 def test_sizes_beyond_the_range_are_refused(zoo, size):
     for load in (lambda: folder(zoo, size), lambda: from_torchvision([], size)):
         with pytest.raises(ValueError, match="choose a whole number of pixels from 28 to 64"):
             load()
+
+
+def test_pictures_may_be_a_little_larger_to_be_cropped(zoo):
+    assert folder(zoo, 72).shape == (3, 72, 72)
 
 
 @pytest.mark.parametrize("channels", [0, 2, 4, "RGB"])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_lessons.data import Batch, TensorData
+from gan_lessons.data import Batch, TensorData, to_bytes
 
 
 def images(n=10, channels=1, size=4):
@@ -31,7 +31,15 @@ def test_bytes_become_floats_from_minus_one_to_one_and_back():
     assert floats.dtype == torch.float32
     assert (floats.min(), floats.max()) == (-1, 1)
     torch.testing.assert_close(floats.flatten().double(), expected, atol=1e-6, rtol=0)
-    assert torch.equal(((floats + 1) * 127.5).round().to(torch.uint8), values)
+    assert torch.equal(to_bytes(floats), values)
+
+
+def test_to_bytes_cuts_off_what_lies_beyond_and_leaves_points_alone():
+    images = torch.tensor([-7.0, -1.001, 0.999, 1.2], requires_grad=True).view(4, 1, 1, 1)
+    assert to_bytes(images).flatten().tolist() == [0, 0, 255, 255]
+    assert to_bytes(images.bfloat16()).dtype == torch.uint8
+    points = torch.randn(4, 2)
+    assert torch.equal(to_bytes(points), points)
 
 
 def test_floats_leave_the_stored_values_alone():
