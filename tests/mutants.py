@@ -57,6 +57,7 @@ T_CLUSTERGAN = "tests/latent/test_clustergan.py::"
 CLUSTERS = "metrics.clusters"
 T_CLUSTERS = "tests/test_metrics_clusters.py::"
 COGAN = "latent.cogan"
+T_PAIRS = "tests/data/test_pairs.py::"
 T_COGAN = "tests/latent/test_cogan.py::"
 PIX2PIX = "translation.pix2pix"
 T_PIX2PIX = "tests/translation/test_pix2pix.py::"
@@ -2298,6 +2299,72 @@ MUTANTS = [
         "if False:",
         T_PICTURES
         + "test_the_fresh_discriminator_sees_a_picture_that_does_not_fit_only_with_the_input",
+    ),
+    Mutant(
+        "data, pairs: a coin for the input and another one for the target",
+        "data.pairs",
+        "return Batch(*both.chunk(2, dim=1))",
+        "return Batch(*(flip_and_crop(v, self.flip, self.crop, generator) for v in (x, y)))",
+        T_PAIRS + "test_input_and_target_share_coin_and_place",
+    ),
+    Mutant(
+        "data, pairs: the folder above all splits, so that training sees the test pictures",
+        "data.pairs",
+        "if len(parts) > 1:",
+        "if False:",
+        T_PAIRS + "test_training_and_test_pictures_are_not_mixed",
+    ),
+    Mutant(
+        "data, crop: the last row and column are never seen",
+        "data.augment",
+        "torch.randint(side - crop + 1,",
+        "torch.randint(max(1, side - crop),",
+        "tests/data/test_augment.py::"
+        "test_a_crop_is_a_piece_of_the_image_and_every_piece_occurs_evenly",
+    ),
+    Mutant(
+        "data, flip: one coin for the whole batch",
+        "data.augment",
+        "torch.rand(n, 1, 1, 1,",
+        "torch.rand(1, 1, 1, 1,",
+        "tests/data/test_augment.py::test_each_image_has_a_fair_coin_of_its_own",
+    ),
+    Mutant(
+        "data, two domains: index i of one with index i of the other",
+        "data.domains",
+        "x, y = self.first.batch(n, generator).x, self.second.batch(n, generator).x",
+        "index = torch.randint(len(self), (n,))\n"
+        "        x, y = self.first.floats(index), self.second.floats(index)",
+        "tests/data/test_domains.py::test_the_domains_are_drawn_independently",
+    ),
+    Mutant(
+        "data, two colours: the same digits in both",
+        "data.colours",
+        '_coloured_data(second, "second")',
+        '_coloured_data(first, "second")',
+        "tests/data/test_colours.py::test_no_digit_is_in_both_domains",
+    ),
+    Mutant(
+        "data, facades: photograph and label map exchanged",
+        "data.facades",
+        'input_side="right"',
+        'input_side="left"',
+        "tests/data/test_facades.py::test_a_copy_is_read_and_called_one",
+    ),
+    Mutant(
+        "data, facades: the test houses are training houses",
+        "data.facades",
+        'manual_seed(2 * seed + (split == "test"))',
+        "manual_seed(seed)",
+        "tests/data/test_facades.py::"
+        "test_same_seed_same_data_and_the_test_split_never_repeats_them",
+    ),
+    Mutant(
+        "data, archives: the checksum is not compared",
+        "data.archives",
+        "if checksum != archive.sha256:",
+        "if False:",
+        "tests/data/test_archives.py::test_a_damaged_archive_leaves_nothing_behind",
     ),
 ]
 
