@@ -173,31 +173,32 @@ def translate(run: Run, x: Tensor, *, seed: int = 0, chunk: int = 250) -> Tensor
     return run.sample(len(x), x=x, seed=seed, chunk=chunk)
 
 
-def compare(fake: Tensor, inputs: Tensor, targets: Tensor) -> dict[str, float]:
+def compare(fake: Tensor, inputs: Tensor, targets: Tensor, *, looks: int = 150) -> dict[str, float]:
     """How near pictures come to their targets, how sharp they are, and whether they are found out.
 
     All are images (n, *shape) in [-1, 1], row by row from one input. "L1" is the mean absolute
     difference, "sharpness" as in `metrics.pictures`; "told apart" is the share of pairs of input
-    and picture that a fresh discriminator sorts into real and fake correctly.
+    and picture that a fresh discriminator sorts into real and fake correctly, after `looks` steps
+    of training.
     """
     return {
         "L1": l1_loss(fake, targets).item(),
         "sharpness": sharpness(fake, targets),
-        "told apart": told_apart(fake, targets, inputs),
+        "told apart": told_apart(fake, targets, inputs, steps=looks),
     }
 
 
-def measure(run: Run, test: Pairs) -> dict[str, float]:
+def measure(run: Run, test: Pairs, *, looks: int = 150) -> dict[str, float]:
     """What `compare` finds on `test`, pairs held out of training, and "noise".
 
     "noise" is the mean absolute difference of two samples from one input.
     """
-    x, y = test.inputs.floats(), test.targets.floats()
+    x, y = test.inputs.floats().cpu(), test.targets.floats().cpu()
     first, second = translate(run, x), translate(run, x, seed=1)
-    return compare(first, x.cpu(), y.cpu()) | {"noise": l1_loss(first, second).item()}
+    return compare(first, x, y, looks=looks) | {"noise": l1_loss(first, second).item()}
 
 
-def baselines(train: Pairs, test: Pairs) -> dict[str, dict[str, float]]:
+def baselines(train: Pairs, test: Pairs, *, looks: int = 150) -> dict[str, dict[str, float]]:
     """What `compare` finds on `test` for pictures that need no learning.
 
     The input itself; the mean of all training targets; and, for each input, the target of the
@@ -212,4 +213,4 @@ def baselines(train: Pairs, test: Pairs) -> dict[str, dict[str, float]]:
         "nearest training pair": targets[index],
         "truth": y,
     }
-    return {name: compare(picture, x, y) for name, picture in pictures.items()}
+    return {name: compare(picture, x, y, looks=looks) for name, picture in pictures.items()}
