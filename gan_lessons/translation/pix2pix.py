@@ -127,10 +127,16 @@ class Pix2Pix(nn.Module):
     def sample(self, n: int | None = None, *, x: Tensor | None = None) -> Tensor:
         """A picture for each input in `x`, (n, *shape) in [-1, 1]; with the noise, so never twice.
 
-        Without `x` there is nothing to translate: `ValueError`.
+        Without `x` there is nothing to translate, and other channels than in the training cannot
+        be: `ValueError`.
         """
         if x is None:
             raise ValueError("pix2pix translates images: pass the inputs as x=…, (n, *shape).")
+        if x.dim() != 4 or x.shape[1] != self.config.shape[0]:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; pass inputs like those of the training, "
+                f"(n, {', '.join(map(str, self.config.shape))})."
+            )
         with evaluating(self):
             noise_on(self.generator)  # dropout is z, and stays on
             return self.generator(x)

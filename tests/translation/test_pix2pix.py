@@ -311,6 +311,9 @@ def test_a_picture_depends_on_its_own_input_alone():
 def test_there_is_nothing_to_translate_without_an_input(model):
     with pytest.raises(ValueError, match="pass the inputs as x="):
         model.sample(3)
+    for wrong in (torch.zeros(3, 1, 32, 32), torch.zeros(3, 32, 32)):
+        with pytest.raises(ValueError, match=r"like those of the training, \(n, 3, 32, 32\)"):
+            model.sample(x=wrong)
 
 
 @pytest.fixture(scope="module")
