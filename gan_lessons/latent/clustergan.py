@@ -6,8 +6,9 @@ Networks", AAAI 2019, https://arxiv.org/abs/1809.03627.
 Equations: the code is [CLUSTERGAN-Z]. The discriminator's loss is [CLUSTERGAN-D]. Generator and
 encoder share [CLUSTERGAN-GE], the sum of [CLUSTERGAN-G], [CLUSTERGAN-N] and [CLUSTERGAN-C].
 Deviations from the paper: its formula with q = log, non-saturating, for the Wasserstein critic of
-its experiments; DCGAN's networks; for a short run a larger learning rate, a noise scale of 0.5 for
-0.1 and a class weight of 1 for 10; codes and samples from averaged weights.
+its experiments; DCGAN's networks; the encoder reads the class of images from distorted copies;
+for a short run a larger learning rate, a noise scale of 0.5 for 0.1 and a class weight of 1 for 10;
+codes and samples from averaged weights.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot, softplus
+from torch.nn.functional import affine_grid, grid_sample, max_pool2d, one_hot, pad, softplus
 
 from gan_lessons.data import Batch, TensorData, digits
 from gan_lessons.foundations.cgan import check_labels
@@ -39,10 +40,12 @@ class Config:
     hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     noise_weight: float = 1 / 3  # beta_n; the loss is a sum over d_n: 10 for a mean over 30 numbers
     class_weight: float = 1.0  # beta_c, weight of the class loss
+    bend: float = 0.3  # of the copies that the class is read from: change of each entry of a map
+    stroke: float = 1.0  # the same: lines up to so many pixels thicker or thinner; 0 and 0: paper
     learning_rate: float = 1e-3  # of Adam, for all networks
     betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for all networks
     batch_size: int = 64  # samples in one step
-    steps: int = 2400  # updates of each network
+    steps: int = 2000  # updates of each network
     average_decay: float = 0.995  # of the averaged weights that samples and codes come from
 
     @property
@@ -91,12 +94,30 @@ def noise_loss(noise: Tensor, recovered: Tensor) -> Tensor:
 
 
 def class_loss(classes: Tensor, logits: Tensor) -> Tensor:
-    """E cross-entropy(z_c, E_2(G(z))), from logits.  [CLUSTERGAN-C]
+    """E cross-entropy(z_c, E_2(T(G(z)))), from logits.  [CLUSTERGAN-C]
 
     One-hot rows and logits, both (n, classes); a mean over the samples. Returns a scalar >= 0; a
     guess has log(classes).
     """
     return -(classes * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def distorted(x: Tensor, bend: float, stroke: float) -> Tensor:
+    """T: each image with thicker or thinner lines, and turned, sheared, scaled and shifted.
+
+    What is done to each of the images (n, C, H, W) is drawn at random: lines of a bright drawing
+    on a dark ground get up to `stroke` <= 1 pixels thicker or thinner, each entry of an affine map
+    differs from the identity's by up to `bend`, and the shift is up to a sixth of that, in sides.
+    """
+    n, device = len(x), x.device
+    thicker = max_pool2d(pad(x, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
+    thinner = -max_pool2d(pad(-x, (0, 1, 0, 1), mode="replicate"), 2, stride=1)
+    towards = torch.where(torch.rand(n, 1, 1, 1, device=device) < 0.5, thicker, thinner)
+    x = x.lerp(towards, stroke * torch.rand(n, 1, 1, 1, device=device))
+    limits = bend * torch.tensor([1.0, 1.0, 1 / 3], device=device)  # of an image whose side is 2
+    maps = torch.eye(2, 3, device=device) + limits * (2 * torch.rand(n, 2, 3, device=device) - 1)
+    places = affine_grid(maps, x.shape, align_corners=False)
+    return grid_sample(x, places, padding_mode="border", align_corners=False)
 
 
 class Encoder(nn.Module):
@@ -145,6 +166,11 @@ class ClusterGAN(nn.Module):
             clusters = torch.randint(c.classes, (n,), device=device)
         return torch.cat([noise, one_hot(clusters, c.classes).float()], dim=1)
 
+    def distort(self, x: Tensor) -> Tensor:
+        """The copies from which E reads the class: images distorted, points as they are."""
+        images = len(self.config.shape) == 3
+        return distorted(x, self.config.bend, self.config.stroke) if images else x
+
     def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
         fake = self.generator(self.code(len(real))).detach()  # this loss must not move G
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
@@ -157,7 +183,8 @@ class ClusterGAN(nn.Module):
         z = self.code(n)
         noise, classes = z.split(self.encoder.sizes, dim=1)
         fake = self.generator(z)
-        recovered, logits = self.encoder(fake)  # not detached: G shall draw what E can read
+        recovered, _ = self.encoder(fake)  # not detached: G shall draw what E can read
+        _, logits = self.encoder(self.distort(fake))
         with frozen(self.discriminator):  # D passes the gradient on, but is not to move
             fooled = generator_loss(self.discriminator(fake))
         found, named = noise_loss(noise, recovered), class_loss(classes, logits)

@@ -320,6 +320,56 @@ def test_a_code_does_not_depend_on_the_company(model):
     assert not list(model.encoder.buffers()), "no statistics of batches"
 
 
+# --- distorted copies --------------------------------------------------------------------------
+
+
+def test_without_a_bend_and_a_stroke_images_stay_what_they_are():
+    x = images(8).floats()
+    torch.testing.assert_close(clustergan.distorted(x, 0.0, 0.0), x, atol=1e-5, rtol=0)
+    config = replace(SMALL, bend=0.0, stroke=0.0)
+    torch.testing.assert_close(clustergan.ClusterGAN(config).distort(x), x, atol=1e-5, rtol=0)
+    assert not torch.allclose(clustergan.ClusterGAN(SMALL).distort(x), x, atol=0.1)
+    points = torch.randn(8, 2)
+    assert same(clustergan.ClusterGAN(POINTS).distort(points), points)
+
+
+def test_the_maps_are_affine_within_their_limits():
+    """Of a ramp along each axis an affine map leaves a plane, whose slopes are the map's."""
+    torch.manual_seed(0)
+    side, n, bend = 33, 400, 0.2
+    ticks = torch.linspace(-1, 1, side)  # pixel centres end half a pixel inside the image
+    ramp = ticks.expand(side, side) * (side - 1) / side
+    inner = slice(side // 2 - 5, side // 2 + 6)
+    for axis, image in enumerate((ramp, ramp.T)):
+        out = clustergan.distorted(image.expand(n, 1, side, side), bend, 0.0)[:, 0, inner, inner]
+        rows = torch.stack([ramp, ramp.T, torch.ones_like(ramp)], -1)[inner, inner].reshape(-1, 3)
+        fit = torch.linalg.lstsq(rows, out.reshape(n, -1).T).solution.T
+        torch.testing.assert_close(fit @ rows.T, out.reshape(n, -1), atol=1e-4, rtol=0)
+        change = fit - torch.eye(3)[axis]
+        largest = change.abs().amax(dim=0) / bend
+        assert (largest <= torch.tensor([1.0, 1.0, 1 / 3]) + 1e-3).all()
+        assert (largest >= torch.tensor([0.9, 0.9, 0.3])).all(), "different maps, up to the limit"
+        assert change.mean(dim=0).abs().max() < 0.02, "no direction is preferred"
+
+
+def test_lines_get_thicker_or_thinner_by_a_pixel_at_most():
+    torch.manual_seed(0)
+    line = torch.full((1, 1, 16, 16), -1.0)
+    line[..., 4:7] = 1.0
+    out = clustergan.distorted(line.expand(200, 1, 16, 16), 0.0, 1.0)
+    width = (out[:, 0, 8] + 1).sum(dim=1) / 2
+    assert width.min() == pytest.approx(2, abs=0.05)
+    assert width.max() == pytest.approx(4, abs=0.05)
+    assert (width > 3).float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert (out[..., [0, 1, 8, 9, 10]] < -0.99).all(), "nothing far from the line"
+
+
+def test_a_distorted_copy_passes_the_gradient_on():
+    x = images(4).floats().requires_grad_()
+    clustergan.distorted(x, 0.3, 1.0).sum().backward()
+    assert (x.grad.flatten(1).abs().sum(dim=1) > 0).all()
+
+
 # --- steps -------------------------------------------------------------------------------------
 
 
@@ -348,8 +398,20 @@ def test_the_encoder_never_sees_a_real_sample(plane):
     plane.encoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
     plane.generator.register_forward_hook(lambda module, inputs, output: drawn.append(output))
     plane.step(Batch(torch.full((8, 2), 77.0), None))
-    assert len(seen) == 1
+    assert len(seen) == 2, "once for the noise, once for the class"
+    assert all(same(x, drawn[-1]) for x in seen)
+
+
+def test_the_class_is_read_from_distorted_copies_and_the_noise_from_the_images(model):
+    seen, drawn = [], []
+    model.generator.register_forward_hook(lambda module, inputs, output: drawn.append(output))
+    model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    blank = torch.zeros(8, 1, 32, 32)
+    model.distort = lambda x: blank if same(x, drawn[-1]) else pytest.fail("not the fakes")
+    losses = model.generator_encoder_step(8)
     assert same(seen[0], drawn[-1])
+    assert same(seen[1], blank)
+    assert losses["class_loss"].item() == pytest.approx(math.log(10), abs=0.5)
 
 
 def test_the_discriminator_first_then_generator_and_encoder_on_fresh_codes(plane):

@@ -118,3 +118,12 @@ def test_the_file_has_every_run(monkeypatch, script, name, seed):
     config = preset(None, codes.ENTRIES[name].module.PRESETS)
     assert row["settings"] == script.plain(config), "make it again"
     assert row["updates"] == config.steps
+
+
+@pytest.mark.parametrize("seed", codes.SEEDS)
+def test_the_file_has_clustergan_without_distortion(monkeypatch, script, seed):
+    monkeypatch.setenv("GAN_LESSONS_BUDGET", "cpu")
+    (row,) = [r for r in load("latent")["undistorted"] if r["seed"] == seed]
+    config = preset(None, codes.ENTRIES["ClusterGAN"].module.PRESETS)
+    assert row["settings"] == script.plain(config) | {"bend": 0.0, "stroke": 0.0}, "make it again"
+    assert row["updates"] == config.steps
