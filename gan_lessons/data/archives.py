@@ -55,6 +55,11 @@ def find_or_fetch(
     place = "the cache folder" if data_dir is None else "data_dir"
     root = cache_dir() if data_dir is None else Path(data_dir).expanduser()
     folder = root / what
+    if not folder.is_dir() and all((root / part).is_dir() for part in parts):
+        raise unavailable(
+            f"{place} holds {' and '.join(parts)} itself: give the folder above, in which this one "
+            f"is called {what}."
+        )
     if not folder.is_dir():
         missing = f"The folder {what} is not in {place}"
         if not download:
@@ -70,8 +75,9 @@ def find_or_fetch(
         there = sorted(p.name for p in folder.iterdir() if p.is_dir())
         raise unavailable(
             f"The folder {what} in {place} has no folder {' and no folder '.join(absent)} (its "
-            f"folders: {', '.join(there[:8]) or 'none'}). It takes {', '.join(archive.counts)}: "
-            f"complete it, or remove {what} and call with download=True."
+            f"folders: {', '.join(there[:8]) or 'none'}), and the whole set has "
+            f"{', '.join(archive.counts)}: complete it, or remove {what} and call with "
+            "download=True."
         )
     return folder
 

@@ -21,11 +21,21 @@ def _background_and_ink(domain: str, like: Tensor) -> tuple[Tensor, Tensor]:
     return tuple((torch.tensor(COLOURS[domain]).to(like) / 127.5 - 1)[:, :, None, None])
 
 
+def _check_images(images: Tensor, channels: int) -> None:
+    if images.dim() != 4 or images.shape[1] != channels or not images.is_floating_point():
+        raise ValueError(
+            f"images have shape {tuple(images.shape)} and are {images.dtype}: give floats "
+            f"(N, {channels}, H, W) in [-1, 1]; floats() of a data set makes some."
+        )
+
+
 def coloured(images: Tensor, domain: str) -> Tensor:
     """Grey floats (N, 1, H, W) in [-1, 1] in the colours of "first" or "second", (N, 3, H, W).
 
     Black becomes the background's colour, white that of the ink, grey lies between, on a line.
+    Raises ValueError for another domain or other images.
     """
+    _check_images(images, 1)
     background, ink = _background_and_ink(domain, images)
     amount = (images + 1) / 2
     return background + amount * (ink - background)
@@ -36,6 +46,7 @@ def _amount_of_ink(images: Tensor, domain: str) -> Tensor:
 
     A colour beside the line counts as the nearest one on it.
     """
+    _check_images(images, 3)
     background, ink = _background_and_ink(domain, images)
     line = ink - background
     return ((images - background) * line).sum(1, keepdim=True) / line.square().sum()

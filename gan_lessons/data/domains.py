@@ -39,7 +39,7 @@ class TwoDomains:
     """
 
     first: TensorData
-    second: TensorData
+    second: TensorData = None  # no default: the check says better than Python what is missing
     flip: bool = field(default=False, kw_only=True)
     crop: int | None = field(default=None, kw_only=True)
 
@@ -181,7 +181,10 @@ def two_folders(
     `TwoDomains(folder(one), folder(other))`.
     """
     if split not in ("train", "test"):
-        raise ValueError(f'split is {split!r}: choose "train" or "test".')
+        raise ValueError(
+            f'split is {split!r}: choose "train" or "test". Two folders of your own are '
+            "TwoDomains(folder(…), folder(…))."
+        )
     root = open_folder(path)
     wanted = [f"{split}A", f"{split}B"]
     missing = [name for name in wanted if not (root / name).is_dir()]

@@ -86,6 +86,8 @@ def test_wrong_paths_and_splits(four, tmp_path):
         two_folders(tmp_path / "fruit.zip")
     with pytest.raises(ValueError, match='split is \'trainA\': choose "train" or "test"'):
         two_folders(four, "trainA")
+    with pytest.raises(ValueError, match=r"Two folders of your own are TwoDomains\(folder"):
+        two_folders(four / "trainA", four / "trainB")
     with pytest.raises(ValueError, match="size is 256: choose"):
         two_folders(four, size=256)
 

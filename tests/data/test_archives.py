@@ -250,8 +250,12 @@ def test_what_is_missing_is_said(archive, server, tmp_path, monkeypatch):
         find(["a"], download=True)
     (tmp_path / "set" / "a").mkdir(parents=True)
     assert find(["a"]) == tmp_path / "set"
-    with pytest.raises(MissingError, match=r"no folder b \(its folders: a\). It takes a, b: comp"):
+    with pytest.raises(
+        MissingError, match=r"no folder b \(its folders: a\), and .* has a, b: comp"
+    ):
         find(["a", "b"], download=True)
+    with pytest.raises(MissingError, match="data_dir holds a itself: give the folder above, in wh"):
+        find(["a"], data_dir=tmp_path / "set", download=True)
     monkeypatch.setenv("GAN_LESSONS_BUDGET", "smoke")
     with pytest.raises(MissingError, match="set is not used under the smoke budget"):
         find(["a"], data_dir=None)

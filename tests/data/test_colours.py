@@ -133,3 +133,17 @@ def test_unknown_domains_are_refused():
         to_grey(torch.zeros(1, 3, 2, 2), "third")
     with pytest.raises(ValueError, match="choose"):
         digits_in_two_colours("valid")
+
+
+def test_images_of_another_kind_are_refused():
+    grey, colour = torch.zeros(2, 1, 4, 4), torch.zeros(2, 3, 4, 4)
+    for wrong in (
+        lambda: coloured(colour, "first"),
+        lambda: to_grey(grey, "first"),
+        lambda: to_second(colour.to(torch.uint8)),
+        lambda: to_first(colour[0]),
+    ):
+        with pytest.raises(
+            ValueError, match=r"images have shape .*: give floats \(N, [13], H, W\)"
+        ):
+            wrong()

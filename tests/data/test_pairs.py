@@ -111,6 +111,13 @@ def test_pairs_are_no_domain(which):
         TwoDomains(**both)
 
 
+def test_pairs_alone_are_no_two_domains():
+    with pytest.raises(TypeError, match="first is a Pairs, whose rows belong together"):
+        TwoDomains(pairs())
+    with pytest.raises(TypeError, match="second must be a TensorData, not NoneType"):
+        TwoDomains(images())
+
+
 def test_the_way_out_that_the_error_names_works_and_shares_no_row():
     data, k = colours(), 50
     two = TwoDomains(data.subset(slice(0, k)).inputs, data.subset(slice(k, None)).targets)
