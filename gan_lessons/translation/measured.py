@@ -1,0 +1,218 @@
+"""The runs that the chapters of this part have no time for: three seeds, and real photographs.
+
+How each is trained and measured. `scripts/translation_results.py` makes all of them, and writes
+`gan_lessons/results/translation.json` and a sheet of pictures for each set of photographs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from gan_lessons import metrics, results
+from gan_lessons.data import (
+    Pairs,
+    TensorData,
+    TwoDomains,
+    apple2orange,
+    digits_in_two_colours,
+    facades,
+    toy_facades,
+)
+from gan_lessons.figures import to_uint8
+from gan_lessons.training import Run, preset
+from gan_lessons.translation import cyclegan, pix2pix
+
+SEEDS = (0, 1, 2)
+Pictures = dict[str, Tensor]  # images (n, 3, H, W) of each kind
+Rows = dict[str, dict[str, float]]  # the rows of a table
+
+
+def _houses(split: str) -> Pairs:
+    return toy_facades(5000 if split == "train" else 1000, split=split)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants of one model: the settings in which they differ from the preset."""
+
+    module: ModuleType
+    data: Callable[[str], Pairs | TwoDomains]  # of the split "train" or "test"
+    variants: dict[str, dict[str, Any]]
+
+
+COMPARISONS = {
+    "pix2pix": Comparison(
+        pix2pix,
+        _houses,
+        {
+            "L1 and adversarial": {},
+            "L1 alone": {"adversarial_weight": 0.0},
+            "adversarial alone": {"l1_weight": 0.0},
+        },
+    ),
+    "cyclegan": Comparison(
+        cyclegan,
+        digits_in_two_colours,
+        {"with the cycle": {}, "without": {"cycle_weight": 0.0}},
+    ),
+}
+
+
+def config(chapter: str, variant: str) -> Any:
+    """The settings of a variant: those of the session's budget, and what is special about it."""
+    comparison = COMPARISONS[chapter]
+    return replace(preset(None, comparison.module.PRESETS), **comparison.variants[variant])
+
+
+def table(chapter: str) -> metrics.Table:
+    """All variants of a chapter: means over the seeds, with the least and the greatest value.
+
+    The rows above them need no training. An unknown chapter raises `ValueError`.
+    """
+    if chapter not in COMPARISONS:
+        raise ValueError(f"There are no runs for {chapter!r}: choose {' or '.join(COMPARISONS)}.")
+    stored, rows = results.load("translation"), {}
+    for row in stored["baselines"]:
+        if row["name"] == chapter:
+            rows[row["what"]] = {key: f"{value:.3f}" for key, value in row["numbers"].items()}
+    for variant in COMPARISONS[chapter].variants:
+        found = [row for row in stored[chapter] if row["name"] == variant]
+        numbers = {key: [row["numbers"][key] for row in found] for key in found[0]["numbers"]}
+        rows[variant] = {key: _spread(values) for key, values in numbers.items()}
+    return metrics.table(rows)
+
+
+def _spread(values: list[float]) -> str:
+    mean, low, high = sum(values) / len(values), min(values), max(values)
+    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
+
+
+# --- photographs -------------------------------------------------------------------------------
+
+SHOWN = 8  # held-out pictures on the sheet
+NOISES = (0.005, 0.02, 0.1)  # added between the two ways of a round trip
+SIDE, LOADED = 64, 72  # a side of the pictures, and how large those are from which it is cropped
+
+
+def _facades(split: str) -> Pairs:
+    if split == "test":
+        return facades("test", SIDE)
+    return facades("train", LOADED).augmented(flip=True, crop=SIDE)
+
+
+def _fruit(split: str) -> TwoDomains:
+    if split == "test":
+        return apple2orange("test", SIDE)
+    return apple2orange("train", LOADED).augmented(flip=True, crop=SIDE)
+
+
+FACADES = pix2pix.Config(
+    shape=(3, SIDE, SIDE),
+    width=32,
+    halvings=2,
+    learning_rate=3e-4,
+    betas=(0.5, 0.999),
+    batch_size=4,
+    steps=12_000,
+    average_decay=0.999,
+)
+FRUIT = cyclegan.Config(
+    shape=(3, SIDE, SIDE),
+    width=20,
+    halvings=2,
+    blocks=3,
+    discriminator_width=24,
+    discriminator_halvings=2,
+    identity_weight=5.0,
+    learning_rate=5e-4,
+    batch_size=2,
+    steps=2800,
+    average_decay=0.995,
+)
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """A set of real pictures, and one run on them."""
+
+    module: ModuleType
+    data: Callable[[str], Pairs | TwoDomains]  # of the split "train" or "test"
+    config: Any
+    look: Callable[[Run, Any, Any], tuple[Pictures, Rows]]  # at training and test data
+
+
+def _look_at_facades(run: Run, train: Pairs, test: Pairs) -> tuple[Pictures, Rows]:
+    shown = torch.arange(SHOWN) * len(test) // SHOWN
+    x, y = test.inputs.floats(shown).cpu(), test.targets.floats(shown).cpu()
+    pictures = {"input": x, "output": pix2pix.translate(run, x), "truth": y}
+    whole = Pairs(_shrunk(train.inputs), _shrunk(train.targets))
+    return pictures, pix2pix.baselines(whole, test) | {"pix2pix": pix2pix.measure(run, test)}
+
+
+def _shrunk(data: TensorData) -> TensorData:
+    """The whole pictures, as small as what is cropped from them."""
+    small = interpolate(data.values.float(), SIDE, mode="bilinear", antialias=True)
+    return replace(data, values=small.round().clamp(0, 255).to(torch.uint8))
+
+
+def _look_at_fruit(run: Run, train: TwoDomains, test: TwoDomains) -> tuple[Pictures, Rows]:
+    x, y = test.first.floats().cpu(), test.second.floats().cpu()
+    as_y, as_x = cyclegan.translate(run, x), cyclegan.translate(run, y, back=True)
+    pictures = {
+        "apple": x,
+        "as an orange": as_y,
+        "and back": cyclegan.translate(run, as_y, back=True),
+        "orange": y,
+        "as an apple": as_x,
+        "and back again": cyclegan.translate(run, as_x),
+    }
+    shown = torch.arange(SHOWN) * len(test) // SHOWN
+    pictures = {name: images[shown] for name, images in pictures.items()}
+    noises = {f"noise {noise}": cyclegan.round_trips(run, x, y, noise) for noise in NOISES}
+    return pictures, noises
+
+
+PHOTOGRAPHS = {
+    "facades": Photographs(pix2pix, _facades, FACADES, _look_at_facades),
+    "apple2orange": Photographs(cyclegan, _fruit, FRUIT, _look_at_fruit),
+}
+
+
+def sheet(pictures: dict[str, Tensor]) -> Image.Image:
+    """One row for each kind, pictures beside each other without gaps; undone by `pictures`."""
+    rows = [np.concatenate(list(to_uint8(images)), axis=1) for images in pictures.values()]
+    return Image.fromarray(np.concatenate(rows))
+
+
+def pictures(name: str) -> dict[str, Tensor]:
+    """What the run on photographs `name` made of held-out ones: bytes (n, 3, H, W) of each kind.
+
+    An unknown name raises `ValueError`.
+    """
+    row = photographs(name)
+    with Image.open(str(files(results) / f"{name}.webp")) as stored:
+        pixels = torch.from_numpy(np.array(stored.convert("RGB")))
+    rows = pixels.chunk(len(row["kinds"]))
+    return {
+        kind: torch.stack(line.chunk(SHOWN, dim=1)).permute(0, 3, 1, 2)
+        for kind, line in zip(row["kinds"], rows, strict=True)
+    }
+
+
+def photographs(name: str) -> dict[str, Any]:
+    """The stored run on photographs `name`: "settings", "data", "seconds", "numbers", "kinds".
+
+    An unknown name raises `ValueError`.
+    """
+    rows = {row["name"]: row for row in results.load("translation")["photographs"]}
+    if name not in rows:
+        raise ValueError(f"There is no run on {name!r}: choose {' or '.join(rows)}.")
+    return rows[name]
