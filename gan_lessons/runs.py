@@ -160,6 +160,17 @@ def _optimizers(model: nn.Module) -> dict[str, torch.optim.Optimizer]:
     return {k: v for k, v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
 
 
+def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Put what the optimiser remembers of a weight into that weight's order in memory.
+
+    A file has no channels-last tensors, and a fused step goes through all of them in memory order.
+    """
+    for parameter, remembered in optimizer.state.items():
+        for key, value in remembered.items():
+            if value.shape == parameter.shape:
+                remembered[key] = torch.empty_like(parameter).copy_(value)
+
+
 def full_state(run: Run) -> dict[str, Any]:
     """A copy of everything that a step changes."""
     return {
@@ -275,6 +286,7 @@ def load_run(folder: str | Path, device: str | torch.device | None = None) -> Ru
     run.averaged.load_state_dict(groups["averaged"])
     for name, optimizer in _optimizers(run.model).items():
         optimizer.load_state_dict(_unpack_optimizer(facts, groups, name))
+        _lay_out_like_parameters(optimizer)
     run.history = {k: v.numpy() for k, v in groups.get("history", {}).items()}
     run.snapshots = groups.get("snapshots", {}).get("frames")
     run.snapshot_steps = facts["snapshot_steps"]

@@ -146,12 +146,14 @@ def resume(
 
     On the CPU the result of going on after a save or a divergence is, to the last bit, that of an
     uninterrupted run; after a stop from the keyboard the step that was cut short is done again.
+    A schedule over all steps, such as CycleGAN's learning rate, is stretched to the new number.
     Data of another shape and a run that is already done raise `ValueError`.
     """
     if tuple(data.shape) != tuple(run.config.shape):
         raise ValueError(f"The run was trained on shape {run.config.shape}, not {data.shape}.")
     if steps is not None:
         run.config = dataclasses.replace(run.config, steps=steps)
+        run.model.config = run.averaged.config = run.config
     if run.finished:
         raise ValueError(f"The run has done {run.steps} steps already; pass a larger steps=….")
     device = torch.device(run.device)

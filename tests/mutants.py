@@ -1786,10 +1786,9 @@ MUTANTS = [
     Mutant(
         "two domains: one index for both, so that a batch is made of pairs",
         DOMAINS,
-        """        x = self.first.batch(n, generator).x
-        return Batch(x, self.second.batch(n, generator).x)""",
+        "        x, y = self.first.batch(n, generator).x, self.second.batch(n, generator).x",
         """        index = torch.randint(len(self), (n,), generator=generator)
-        return Batch(self.first.floats(index), self.second.floats(index))""",
+        x, y = self.first.floats(index), self.second.floats(index)""",
         T_DOMAINS + "test_the_domains_are_drawn_independently",
     ),
     Mutant(

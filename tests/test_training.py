@@ -10,7 +10,7 @@ import torch
 
 from gan_lessons import runs, training
 from gan_lessons.data import ring
-from gan_lessons.foundations import gan
+from gan_lessons.foundations import dcgan, gan
 from gan_lessons.training import DivergedError, fit, load_run, resume
 from tests.helpers import images, same
 
@@ -304,6 +304,25 @@ def test_resumed_after_loading_equals_never_interrupted(tmp_path):
     for name, values in whole.history.items():
         np.testing.assert_array_equal(loaded.history[name], values)
     assert same(loaded.sample(20, seed=3), whole.sample(20, seed=3))
+
+
+def test_convolutions_go_on_after_loading_as_if_never_interrupted(tmp_path):
+    """Their weights lie channels last in memory, and so must what Adam remembers of them."""
+    data, config = images(), dataclasses.replace(dcgan.PRESETS["smoke"], steps=2, batch_size=8)
+    fit(dcgan.DCGAN, config, data, device="cpu", progress=False).save(tmp_path)
+    loaded = load_run(tmp_path, device="cpu")
+    resume(loaded, data, steps=4, progress=False)
+    config = dataclasses.replace(config, steps=4)
+    whole = fit(dcgan.DCGAN, config, data, device="cpu", progress=False)
+    for name, values in whole.model.state_dict().items():
+        assert same(loaded.model.state_dict()[name], values), name
+
+
+def test_more_steps_are_known_to_the_model():
+    """A schedule over all steps is stretched."""
+    run = short(steps=10)
+    resume(run, ring(n=200), steps=20, progress=False)
+    assert run.config.steps == run.model.config.steps == run.averaged.config.steps == 20
 
 
 def test_an_interrupted_save_leaves_the_old_run(tmp_path, monkeypatch):
