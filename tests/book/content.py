@@ -120,6 +120,7 @@ def implementations() -> dict[str, list[str]]:
     return found
 
 
+@cache
 def oracles() -> dict[str, tuple[Path, ast.FunctionDef]]:
     """Each tag with an @oracle in the tests: the file and the function."""
     found = {}
