@@ -41,7 +41,6 @@ __all__ = [
     "pick_device",
     "preset",
     "resume",
-    "to_bytes",
 ]
 
 BUDGETS = ("smoke", "cpu", "gpu")
@@ -260,7 +259,7 @@ def _look(
     """Snapshot and monitor, where due, without touching the random numbers of the training."""
     with own_randomness(torch.device(run.device)):
         if run.steps in moments:
-            frame = to_bytes(run.averaged.sample(**run.fixed_inputs))[None]
+            frame = to_bytes(run.averaged.sample(**run.fixed_inputs)).cpu()[None]
             run.snapshots = frame if run.snapshots is None else torch.cat([run.snapshots, frame])
             run.snapshot_steps.append(run.steps)
         if monitor and run.steps and (run.steps % monitor_every == 0 or run.finished):

@@ -1,6 +1,9 @@
 """Small things that several test files need."""
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +50,15 @@ def moved(model: nn.Module, action: Callable[[], object]) -> set[str]:
             assert not left, f"parameters of {network} that did not move: {left}"
             result.add(network)
     return result
+
+
+def load_script(name: str) -> ModuleType:
+    """A fresh copy of scripts/`name`.py as a module."""
+    path = Path(__file__).resolve().parent.parent / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def same(a: Tensor, b: Tensor) -> bool:

@@ -1,6 +1,5 @@
 """Metrics: each equation against its oracle, each metric on planted defects, each error."""
 
-import importlib.util
 import shutil
 import sys
 from itertools import pairwise
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 
 from gan_lessons import data, metrics
+from tests.helpers import load_script
 from tests.oracles import check, oracle
 
 # --- oracles: NumPy and SciPy, from the papers ---------------------------------------------------
@@ -653,11 +653,8 @@ def test_diversity_needs_pairs():
 
 
 @pytest.fixture
-def script(root):
-    spec = importlib.util.spec_from_file_location("train_judge", root / "scripts/train_judge.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script():
+    return load_script("train_judge")
 
 
 def test_disturbed_digits_are_digits(script, sets):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from gan_lessons.data.digits import digits
-from gan_lessons.data.domains import TwoDomains, halves
-from gan_lessons.data.tensors import TensorData, to_bytes
+from gan_lessons.data.domains import TwoDomains, halves, redrawn
+from gan_lessons.data.tensors import TensorData
 
 # Two colourings, (background, ink) in bytes: light digits on blue, dark ones on pale green.
 COLOURS = {
@@ -82,9 +82,5 @@ def digits_in_two_colours(split: str = "train", size: int = 32, **options) -> Tw
 
 
 def _coloured_data(data: TensorData, domain: str) -> TensorData:
-    parts = [
-        to_bytes(coloured(data.floats(index), domain))
-        for index in torch.arange(len(data), device=data.device).split(5000)
-    ]
     kind = "light on blue" if domain == "first" else "dark on green"
-    return TensorData(torch.cat(parts), data.labels, f"{data.name}, {kind}", data.classes)
+    return redrawn(data, lambda images: coloured(images, domain), kind)

@@ -139,11 +139,16 @@ def restyled(data: TensorData, style: str) -> TensorData:
         raise ValueError(f"style is {style!r}: choose {names}.")
     if not data.is_images:
         raise ValueError(f"{data.name} are points, and a style is for images: try digits().")
+    return redrawn(data, STYLES[style], style)
+
+
+def redrawn(data: TensorData, change: Callable[[Tensor], Tensor], name: str) -> TensorData:
+    """What `change` makes of all images of `data`, floats (N, C, H, W), with their labels."""
     parts = [
-        to_bytes(STYLES[style](data.floats(index)))
+        to_bytes(change(data.floats(index)))
         for index in torch.arange(len(data), device=data.device).split(5000)
     ]
-    return TensorData(torch.cat(parts), data.labels, f"{data.name}, {style}", data.classes)
+    return TensorData(torch.cat(parts), data.labels, f"{data.name}, {name}", data.classes)
 
 
 def halves(data: TensorData, seed: int = 0) -> tuple[TensorData, TensorData]:

@@ -1,8 +1,6 @@
 """The closing page: models are measured alike, and the file of results belongs to this package."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,20 +10,15 @@ from gan_lessons.data import digits
 from gan_lessons.latent import bigan, codes
 from gan_lessons.results import load
 from gan_lessons.training import preset
+from tests.helpers import load_script
 
-ROOT = Path(__file__).resolve().parents[2]
 TEST = digits("test").subset(slice(200))
 names = pytest.mark.parametrize("name", codes.ENTRIES)
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location(
-        "latent_results", ROOT / "scripts" / "latent_results.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("latent_results")
 
 
 @pytest.fixture(scope="module")

@@ -1,30 +1,22 @@
 """The gallery: what is compared is comparable, and the file of results belongs to this package."""
 
 import dataclasses
-import importlib.util
 import json
 import math
-from pathlib import Path
 
 import pytest
 import torch
 
 from gan_lessons.objectives import gallery
 from gan_lessons.results import load
-from tests.helpers import images
+from tests.helpers import images, load_script
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMON = ("latent_dim", "batch_size", "steps", "betas")
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location(
-        "objectives_results", ROOT / "scripts" / "objectives_results.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("objectives_results")
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The part's long runs: how they are made, and that the stored ones belong to this package."""
 
-import importlib.util
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +10,8 @@ from gan_lessons.data import Pairs, TensorData, TwoDomains
 from gan_lessons.figures import to_uint8
 from gan_lessons.results import load
 from gan_lessons.translation import cyclegan, measured, pix2pix
+from tests.helpers import load_script
 
-ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = [(c, v) for c, found in measured.COMPARISONS.items() for v in found.variants]
 variants = pytest.mark.parametrize(("chapter", "variant"), VARIANTS)
 photographs = pytest.mark.parametrize("name", measured.PHOTOGRAPHS)
@@ -21,12 +19,7 @@ photographs = pytest.mark.parametrize("name", measured.PHOTOGRAPHS)
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location(
-        "translation_results", ROOT / "scripts" / "translation_results.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("translation_results")
 
 
 def photos(n=20, side=64):
