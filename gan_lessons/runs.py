@@ -15,40 +15,26 @@ import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lessons import __version__
+from gan_lessons.devices import own_randomness, pick_device, random_state
+from gan_lessons.model import Model
 
 
-def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """The device to train on: the one asked for, else CUDA, else MPS, else the CPU.
-
-    A device that this machine does not have raises `ValueError`.
-    """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device is None:
-        return torch.device(next((name for name, there in present.items() if there), "cpu"))
-    device = torch.device(device)
-    if not present.get(device.type, True):
-        raise ValueError(f"This machine has no {device.type!r} device; use device='cpu' or None.")
-    return device
-
-
-@contextmanager
-def own_randomness(device: torch.device, seed: int | None = None) -> Iterator[None]:
-    """Inside, random numbers start from `seed`; the caller's stream is untouched."""
-    accelerators = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=accelerators):
-        if seed is not None:
-            torch.manual_seed(seed)
-        yield
-
-
-def build(model_class: type[nn.Module], config: Any, device: torch.device) -> nn.Module:
+def build(model_class: type[Model], config: Any, device: torch.device) -> Model:
     """`model_class(config)` on `device`, with channels-last convolutions."""
     with torch.device(device):  # created there, so that the optimisers hold the right parameters
         model = model_class(config)
     return model.to(memory_format=torch.channels_last)  # convolutions are faster this way
+
+
+def averaged_copy(model: Model, device: torch.device) -> Model:
+    """A model of the same class, config and weights that can do nothing but sample."""
+    copy = build(type(model), model.config, device)
+    copy.load_state_dict(model.state_dict())
+    copy.keep_what_samples_need()
+    return copy
 
 
 class DivergedError(RuntimeError):
@@ -63,19 +49,18 @@ class DivergedError(RuntimeError):
 class Run:
     """A trained model and what is needed to trust it and to repeat it.
 
-    `averaged` is a second copy of the model with exponentially averaged weights; samples come from
-    it. `history` maps the name of each logged scalar to an array with one value per step.
-    `snapshots` are samples from one fixed noise batch, shape (frames, n, *sample shape), uint8 for
-    images; `snapshot_steps` says when each was taken.
+    `averaged` is a copy of the model that can only sample, with exponentially averaged weights; all
+    samples come from it. `history` maps the name of each logged scalar to an array with one value
+    per step. `snapshots` are samples from one fixed noise batch, shape (frames, n, *sample shape),
+    uint8 for images; `snapshot_steps` says when each was taken.
     """
 
-    model: nn.Module
-    averaged: nn.Module
+    model: Model
+    averaged: Model
     config: Any
     seed: int
     device: str
     data_name: str
-    steps: int = 0
     seconds: float = 0.0
     precision: str = "float32"
     version: str = __version__
@@ -86,6 +71,11 @@ class Run:
     monitored: dict[str, list[float]] = field(default_factory=dict)
     fixed_inputs: dict[str, Tensor] = field(default_factory=dict, repr=False)
     random_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    @property
+    def steps(self) -> int:
+        """How many steps are done; the model keeps count."""
+        return int(self.model.steps_done)
 
     @property
     def finished(self) -> bool:
@@ -141,23 +131,8 @@ class Run:
         return folder
 
 
-def random_state(device: torch.device) -> dict[str, Tensor]:
-    """Where the random numbers of the CPU, and of a CUDA device, stand."""
-    state = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
-    """Go on with the random numbers where `random_state` stood."""
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def _optimizers(model: nn.Module) -> dict[str, torch.optim.Optimizer]:
-    return {k: v for k, v in vars(model).items() if isinstance(v, torch.optim.Optimizer)}
+def _optimizers(model: Model) -> dict[str, torch.optim.Optimizer]:
+    return {name: getattr(model, name) for name in model.optimizers}
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
@@ -174,7 +149,6 @@ def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
 def full_state(run: Run) -> dict[str, Any]:
     """A copy of everything that a step changes."""
     return {
-        "steps": run.steps,
         "random_state": random_state(torch.device(run.device)),
         "model": {k: v.clone() for k, v in run.model.state_dict().items()},
         "averaged": {k: v.clone() for k, v in run.averaged.state_dict().items()},
@@ -191,19 +165,21 @@ def _copied(value: Any) -> Any:
 
 
 def restore(run: Run, state: dict[str, Any]) -> None:
-    """Set `run` back to what `full_state` copied; later snapshots are dropped."""
-    run.steps = state["steps"]
+    """Set `run` back to what `full_state` copied; what was recorded after it is dropped."""
     run.random_state = state["random_state"]
     run.model.load_state_dict(state["model"])
     run.averaged.load_state_dict(state["averaged"])
     for name, optimizer in _optimizers(run.model).items():
         optimizer.load_state_dict(state["optimizers"][name])
-    kept = [i for i, step in enumerate(run.snapshot_steps) if step <= run.steps]
-    run.snapshot_steps = [run.snapshot_steps[i] for i in kept]
-    run.snapshots = None if run.snapshots is None else run.snapshots[kept]
+    run.history = {name: values[: run.steps] for name, values in run.history.items()}
+    seen = [i for i, step in enumerate(run.snapshot_steps) if step <= run.steps]
+    run.snapshot_steps = [run.snapshot_steps[i] for i in seen]
+    run.snapshots = None if run.snapshots is None else run.snapshots[seen]
+    kept = [i for i, step in enumerate(run.monitored.get("step", ())) if step <= run.steps]
+    run.monitored = {name: [values[i] for i in kept] for name, values in run.monitored.items()}
 
 
-FACTS = ("seed", "device", "data_name", "steps", "seconds", "precision", "version", "torch_version")
+FACTS = ("seed", "device", "data_name", "seconds", "precision", "version", "torch_version")
 
 
 def _pack(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -230,6 +206,7 @@ def _pack(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     }
     facts = {name: getattr(run, name) for name in FACTS}
     facts |= {
+        "steps": run.steps,
         "model_class": _name_of(type(run.model)),
         "config_class": _name_of(type(run.config)),
         "config": dataclasses.asdict(run.config),
@@ -274,10 +251,10 @@ def load_run(folder: str | Path, device: str | torch.device | None = None) -> Ru
         raise ValueError(f"{path} is damaged or is not a saved run: {error}") from error
     tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
     config = _class_of(facts["config_class"])(**tuples)
-    model_class = _class_of(facts["model_class"])
+    model = build(_class_of(facts["model_class"]), config, device)
     run = Run(
-        model=build(model_class, config, device),
-        averaged=build(model_class, config, device),
+        model=model,
+        averaged=averaged_copy(model, device),
         config=config,
         **{name: facts[name] for name in FACTS},
     )

@@ -21,9 +21,10 @@ def rmsprop(module: nn.Module, learning_rate: float) -> torch.optim.RMSprop:
 
 def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step downhill: clear the gradients, backpropagate `loss`, move the parameters."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    with torch.autocast(loss.device.type, enabled=False):  # for forward passes only
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
 
 
 @contextmanager

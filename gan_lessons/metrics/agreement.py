@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from gan_lessons.data import TensorData, negative
-from gan_lessons.foundations.dcgan import convolutions, layer_sizes
+from gan_lessons.devices import own_randomness
 from gan_lessons.metrics.images import frechet_distance
 from gan_lessons.metrics.judge import classify, features
-from gan_lessons.runs import own_randomness
+from gan_lessons.networks.convolutions import convolutions, layer_sizes
 from gan_lessons.steps import adam, evaluating, update
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gan_lessons.foundations.dcgan import convolutions, layer_sizes
+from gan_lessons.devices import own_randomness
 from gan_lessons.metrics.judge import check_images
-from gan_lessons.runs import own_randomness
+from gan_lessons.networks.convolutions import convolutions, layer_sizes
 from gan_lessons.steps import adam, evaluating, update
 
 

@@ -15,49 +15,30 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.foundations.dcgan import (
-    convolutions,
-    layer_sizes,
-    transposed_convolutions,
-)
-from gan_lessons.foundations.gan import perceptron
-from gan_lessons.networks import Generator
-from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.model import Model
+from gan_lessons.networks.autoencoders import Autoencoder
+from gan_lessons.networks.convolutions import GPU, SMOKE, Generator, Settings
+from gan_lessons.steps import adam, frozen, update
 from gan_lessons.training import Run, fit, preset
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of a BEGAN; the defaults are the `cpu` preset."""
 
-    shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
-    latent_dim: int = 64  # length of the noise vector z
-    width: int = 24  # images: channels next to the image; doubles with every halving
-    hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     code_dim: int = 16  # length of the autoencoder's code
     gamma: float = 0.9  # the wanted ratio of the errors, fakes over real samples
     gain: float = 0.5  # lambda_k, how fast the controller moves k
-    learning_rate: float = 1e-3  # of Adam, for both players
-    betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
-    batch_size: int = 64  # samples in one step
     steps: int = 1200  # updates of each player
-    average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
 PRESETS = {
-    "smoke": Config(width=4, hidden=(32, 32), batch_size=16, steps=30),
+    "smoke": Config(**SMOKE, steps=30),
     "cpu": Config(),
-    "gpu": Config(
-        width=64,
-        learning_rate=2e-4,
-        betas=(0.5, 0.999),
-        batch_size=128,
-        steps=15_000,
-        average_decay=0.999,
-    ),
+    "gpu": Config(**GPU, steps=6_000),
 }
 
 
@@ -71,18 +52,12 @@ def errors(samples: Tensor, reconstructions: Tensor) -> Tensor:
 
 
 def discriminator_loss(real_errors: Tensor, fake_errors: Tensor, k: Tensor | float) -> Tensor:
-    """E L(x) - k E L(G(z)).  [BEGAN-D]
-
-    Takes errors of any shape and the control k in [0, 1]; returns a scalar.
-    """
+    """E L(x) - k E L(G(z)).  [BEGAN-D]"""
     return real_errors.mean() - k * fake_errors.mean()
 
 
 def generator_loss(fake_errors: Tensor) -> Tensor:
-    """E L(G(z)).  [BEGAN-G]
-
-    Takes errors of any shape; returns a scalar >= 0.
-    """
+    """E L(G(z)).  [BEGAN-G]"""
     return fake_errors.mean()
 
 
@@ -104,55 +79,16 @@ def convergence(real_error: Tensor, off_balance: Tensor) -> Tensor:
     return real_error + off_balance.abs()
 
 
-def layer_norm(channels: int) -> nn.Module:
-    """Normalisation over all channels and pixels of one sample."""
-    return nn.GroupNorm(1, channels)
-
-
-class Autoencoder(nn.Module):
-    """D: samples (n, *shape) -> reconstructions (n, *shape), through a code (n, code_dim).
-
-    The encoder is the discriminator of the sibling chapters, the decoder is shaped as the
-    generator. Its normalisation is over the channels and pixels of one sample, so that the error
-    of a sample depends on that sample alone.
-    """
-
-    def __init__(self, config: Config):
-        super().__init__()
-        if len(config.shape) == 3:
-            encoder, maps = convolutions(config.width, config.shape, layer_norm)
-            code = nn.Conv2d(maps, config.code_dim, layer_sizes(config.shape)[0])
-            self.encoder = nn.Sequential(*encoder, code)
-            decoder = transposed_convolutions(
-                config.code_dim, config.width, config.shape, layer_norm
-            )
-            # No tanh: where it saturates, as on a black background, the error has no gradient.
-            self.decoder = decoder[:-1]
-        else:
-            outside = [*config.shape, *config.hidden]
-            self.encoder = perceptron([*outside, config.code_dim], nn.ReLU())
-            self.decoder = perceptron([config.code_dim, *reversed(outside)], nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.encoder(x))
-
-
-class BEGAN(nn.Module):
+class BEGAN(Model):
     """Generator, autoencoder and controller, and one step of the game."""
 
     def __init__(self, config: Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.generator = Generator(config)
         self.discriminator = Autoencoder(config)
         self.register_buffer("k", torch.tensor(0.0))  # a buffer, so that it is saved with the run
         self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
         self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
-
-    def noise(self, n: int) -> Tensor:
-        """z ~ N(0, I), shape (n, latent_dim)."""
-        device = next(self.parameters()).device
-        return torch.randn(n, self.config.latent_dim, device=device)
 
     def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
         fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
@@ -178,24 +114,9 @@ class BEGAN(nn.Module):
         logged = self.discriminator_step(batch.x) | self.generator_step(len(batch.x))
         return logged | self.control_step(logged["real_error"], logged["generator_loss"])
 
-    def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
-        """`n` samples, or one for each row of the noise `z`, shape (n, latent_dim)."""
-        with evaluating(self):
-            return self.generator(self.noise(n) if z is None else z)
-
 
 def train(
-    config: Config | str | None = None,
-    data: TensorData | None = None,
-    *,
-    seed: int = 0,
-    device: str | torch.device | None = None,
-    **options: Any,
+    config: Config | str | None = None, data: TensorData | None = None, **options: Any
 ) -> Run:
-    """Train a BEGAN on `data` (default: digits); `options` as in `gan_lessons.training.fit`.
-
-    `config` is a `Config`, the name of a preset, or None for the preset of the session's budget.
-    """
-    config = preset(config, PRESETS)
-    data = digits() if data is None else data
-    return fit(BEGAN, config, data, seed=seed, device=device, **options)
+    """Train on `data` (default: digits); presets, `seed`, `device` and all else as in `fit`."""
+    return fit(BEGAN, preset(config, PRESETS), digits() if data is None else data, **options)

@@ -3,7 +3,7 @@
 Hjelm, Jacob, Che, Trischler, Cho, Bengio, "Boundary-Seeking Generative Adversarial Networks", ICLR
 2018, https://arxiv.org/abs/1702.08431.
 
-Equations: [BGAN-D] is the GAN's; [BGAN-G] is the generator's loss for continuous pixels, [BGAN-DG]
+Equations: [BGAN-D] is [GAN-D]; [BGAN-G] is the generator's loss for continuous pixels, [BGAN-DG]
 the one for discrete pixels with the weights [BGAN-W], [BGAN-R] its rival from reinforcement
 learning; [BGAN-LOGP] is the log-probability of a binary image, [BGAN-ESS] its effective samples.
 Deviations from the paper: DCGAN's small networks, but a perceptron as discriminator of drawn
@@ -20,43 +20,29 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.foundations.gan import perceptron
-from gan_lessons.networks import Discriminator, Generator
+from gan_lessons.foundations.gan import discriminator_loss
+from gan_lessons.model import Model
+from gan_lessons.networks.convolutions import GPU, SMOKE, Discriminator, Generator, Settings
+from gan_lessons.networks.perceptrons import perceptron
 from gan_lessons.steps import adam, evaluating, frozen, update
 from gan_lessons.training import Run, fit, preset
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of a BGAN; the defaults are the `cpu` preset."""
 
-    shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
-    latent_dim: int = 64  # length of the noise vector z
-    width: int = 24  # images: channels next to the image; doubles with every halving
-    hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     batch_norm: bool = True  # images: batch normalisation in the discriminator, too
     draws: int = 16  # discrete: M, the images drawn from one z
     discrete_hidden: tuple[int, ...] = (256, 128)  # discrete: the discriminator's hidden layers
-    learning_rate: float = 1e-3  # of Adam, for both players; discrete: for the discriminator
     discrete_learning_rate: float = 2e-3  # of Adam, discrete: for the generator
-    betas: tuple[float, float] = (0.5, 0.99)  # of Adam, for both players
-    batch_size: int = 64  # samples in one step
     steps: int = 1200  # updates of each player
-    average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
 PRESETS = {
-    "smoke": Config(width=4, hidden=(32, 32), draws=4, batch_size=16, steps=30),
+    "smoke": Config(**SMOKE, draws=4, steps=30),
     "cpu": Config(),
-    "gpu": Config(
-        width=64,
-        learning_rate=2e-4,
-        discrete_learning_rate=1e-3,
-        betas=(0.5, 0.999),
-        batch_size=128,
-        steps=15_000,
-        average_decay=0.999,
-    ),
+    "gpu": Config(**GPU, discrete_learning_rate=1e-3, steps=10_000),
 }
 DISCRETE_PRESETS = {
     "smoke": replace(PRESETS["smoke"], discrete_hidden=(32,), learning_rate=3e-4, steps=10),
@@ -65,19 +51,8 @@ DISCRETE_PRESETS = {
 }
 
 
-def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """E softplus(-D(x)) + E softplus(D(G(z))).  [BGAN-D]
-
-    Both scores are logits of any shape; returns a scalar >= 0.
-    """
-    return softplus(-real_scores).mean() + softplus(fake_scores).mean()
-
-
 def generator_loss(fake_scores: Tensor) -> Tensor:
-    """1/2 E D(G(z))^2, least at the decision boundary D = 0.  [BGAN-G]
-
-    Takes logits of any shape; returns a scalar >= 0.
-    """
+    """1/2 E D(G(z))^2, least at the decision boundary D = 0.  [BGAN-G]"""
     return (fake_scores**2).mean() / 2
 
 
@@ -133,21 +108,15 @@ def binarise(images: Tensor) -> Tensor:
     return torch.where(images > 0, 1.0, -1.0)
 
 
-class BGAN(nn.Module):
+class BGAN(Model):
     """Both players, and one step of the game, with continuous pixels."""
 
     def __init__(self, config: Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.generator = Generator(config)
         self.discriminator = Discriminator(config, config.batch_norm)
         self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
         self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
-
-    def noise(self, n: int) -> Tensor:
-        """z ~ N(0, I), shape (n, latent_dim)."""
-        device = next(self.parameters()).device
-        return torch.randn(n, self.config.latent_dim, device=device)
 
     def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
         fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
@@ -170,23 +139,17 @@ class BGAN(nn.Module):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         return self.discriminator_step(batch.x) | self.generator_step(len(batch.x))
 
-    def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
-        """`n` samples, or one for each row of the noise `z`, shape (n, latent_dim)."""
-        with evaluating(self):
-            return self.generator(self.noise(n) if z is None else z)
 
-
-class DiscreteBGAN(nn.Module):
+class DiscreteBGAN(Model):
     """The game with pixels that are -1 or 1: G gives probabilities, the images are drawn.
 
     No gradient passes through a drawn pixel. Real images are binarised. Points raise `ValueError`.
     """
 
     def __init__(self, config: Config):
-        super().__init__()
+        super().__init__(config)
         if len(config.shape) != 3:
             raise ValueError(f"Discrete pixels need images, not samples of shape {config.shape}.")
-        self.config = config
         self.generator = Generator(config, tanh=False)  # one logit for each pixel
         # A perceptron: convolutions see every stray pixel at once, and D gets too far ahead.
         sizes = [math.prod(config.shape), *config.discrete_hidden, 1]
@@ -195,11 +158,6 @@ class DiscreteBGAN(nn.Module):
         rate = config.discrete_learning_rate
         self.generator_optimizer = adam(self.generator, rate, config.betas)
         self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
-
-    def noise(self, n: int) -> Tensor:
-        """z ~ N(0, I), shape (n, latent_dim)."""
-        device = next(self.parameters()).device
-        return torch.randn(n, self.config.latent_dim, device=device)
 
     def draw(self, logits: Tensor, draws: int) -> Tensor:
         """Pixels in {0, 1}, shape (draws, n, *shape), from logits (n, *shape); no gradient."""
@@ -260,16 +218,12 @@ def train(
     config: Config | str | None = None,
     data: TensorData | None = None,
     *,
-    seed: int = 0,
-    device: str | torch.device | None = None,
-    model_class: type[nn.Module] = BGAN,
+    model_class: type[Model] = BGAN,
     **options: Any,
 ) -> Run:
-    """Train a BGAN on `data` (default: digits); `options` as in `gan_lessons.training.fit`.
+    """Train on `data` (default: digits); presets, `seed`, `device` and all else as in `fit`.
 
-    `config` is a `Config`, the name of a preset, or None for the preset of the session's budget;
     `model_class` is `BGAN`, `DiscreteBGAN` or `ReinforceGAN`. The last two have `DISCRETE_PRESETS`.
     """
     config = preset(config, PRESETS if model_class is BGAN else DISCRETE_PRESETS)
-    data = digits() if data is None else data
-    return fit(model_class, config, data, seed=seed, device=device, **options)
+    return fit(model_class, config, digits() if data is None else data, **options)

@@ -14,54 +14,37 @@ import torch
 from torch import Tensor, nn
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.networks import Discriminator, Generator
-from gan_lessons.steps import evaluating, frozen, rmsprop, update
+from gan_lessons.model import Model
+from gan_lessons.networks.convolutions import GPU, SMOKE, Discriminator, Generator, Settings
+from gan_lessons.steps import frozen, rmsprop, update
 from gan_lessons.training import Run, fit, preset
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of a WGAN; the defaults are the `cpu` preset."""
 
-    shape: tuple[int, ...] = (1, 32, 32)  # of one sample; taken from the data
-    latent_dim: int = 64  # length of the noise vector z
-    width: int = 24  # images: channels next to the image; doubles with every halving
-    hidden: tuple[int, ...] = (128, 128, 128)  # points: widths of the hidden layers
     clip: float = 0.01  # the limit c of the critic's weights
     critic_steps: int = 5  # updates of the critic for one of the generator
     learning_rate: float = 2e-4  # of RMSProp, for the critic
     generator_learning_rate: float = 1e-3  # of RMSProp, for the generator
-    batch_size: int = 64  # samples in one update
     steps: int = 800  # updates of the generator
-    average_decay: float = 0.995  # of the averaged weights that samples are drawn from
 
 
 PRESETS = {
-    "smoke": Config(width=4, hidden=(32, 32), critic_steps=2, batch_size=16, steps=20),
+    "smoke": Config(**SMOKE, critic_steps=2, steps=20),
     "cpu": Config(),
-    "gpu": Config(
-        width=64,
-        learning_rate=5e-5,
-        generator_learning_rate=5e-4,
-        steps=20_000,
-        average_decay=0.999,
-    ),
+    "gpu": Config(**GPU | {"learning_rate": 1e-4}, generator_learning_rate=5e-4, steps=3_000),
 }
 
 
-def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """E D(G(z)) - E D(x); its negative is the estimate of the distance.  [WGAN-D]
-
-    Takes scores of any shape; returns a scalar of either sign.
-    """
+def discriminator_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """E D(G(z)) - E D(x); its negative is the estimate of the distance.  [WGAN-D]"""
     return fake_scores.mean() - real_scores.mean()
 
 
 def generator_loss(fake_scores: Tensor) -> Tensor:
-    """-E D(G(z)).  [WGAN-G]
-
-    Takes scores of any shape; returns a scalar of either sign.
-    """
+    """-E D(G(z)).  [WGAN-G]"""
     return -fake_scores.mean()
 
 
@@ -79,61 +62,41 @@ def clip_weights(module: nn.Module, limit: float) -> None:
         parameter.clamp_(-limit, limit)
 
 
-class WGAN(nn.Module):
+class WGAN(Model):
     """Generator and critic, and one step of the game."""
 
     def __init__(self, config: Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.samples_per_step = config.critic_steps * config.batch_size
         self.generator = Generator(config)
-        self.critic = Discriminator(config)
+        self.discriminator = Discriminator(config)
         self.generator_optimizer = rmsprop(self.generator, config.generator_learning_rate)
-        self.critic_optimizer = rmsprop(self.critic, config.learning_rate)
+        self.discriminator_optimizer = rmsprop(self.discriminator, config.learning_rate)
 
-    def noise(self, n: int) -> Tensor:
-        """z ~ N(0, I), shape (n, latent_dim)."""
-        device = next(self.parameters()).device
-        return torch.randn(n, self.config.latent_dim, device=device)
-
-    def critic_step(self, real: Tensor) -> dict[str, Tensor]:
+    def discriminator_step(self, real: Tensor) -> dict[str, Tensor]:
         fake = self.generator(self.noise(len(real))).detach()  # this loss must not move G
-        loss = critic_loss(self.critic(real), self.critic(fake))
-        update(self.critic_optimizer, loss)
-        clip_weights(self.critic, self.config.clip)  # after the update: G faces a clipped critic
-        return {"critic_loss": loss, "estimate": -loss}
+        real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
+        loss = discriminator_loss(real_scores, fake_scores)
+        update(self.discriminator_optimizer, loss)
+        clip_weights(self.discriminator, self.config.clip)  # so that G faces a clipped critic
+        return {"discriminator_loss": loss, "estimate": -loss}
 
     def generator_step(self, n: int) -> dict[str, Tensor]:
-        with frozen(self.critic):  # the critic passes the gradient on, but is not to move
-            fake_scores = self.critic(self.generator(self.noise(n)))
+        with frozen(self.discriminator):  # D passes the gradient on, but is not to move
+            fake_scores = self.discriminator(self.generator(self.noise(n)))
         loss = generator_loss(fake_scores)
         update(self.generator_optimizer, loss)
         return {"generator_loss": loss}
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        """`critic_steps` updates of the critic, each on samples of its own, then one of G."""
+        """`critic_steps` updates of D, each on samples of its own, then one of G."""
         for real in batch.x.split(self.config.batch_size):
-            logged = self.critic_step(real)
+            logged = self.discriminator_step(real)
         return logged | self.generator_step(self.config.batch_size)
-
-    def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
-        """`n` samples, or one for each row of the noise `z`, shape (n, latent_dim)."""
-        with evaluating(self):
-            return self.generator(self.noise(n) if z is None else z)
 
 
 def train(
-    config: Config | str | None = None,
-    data: TensorData | None = None,
-    *,
-    seed: int = 0,
-    device: str | torch.device | None = None,
-    **options: Any,
+    config: Config | str | None = None, data: TensorData | None = None, **options: Any
 ) -> Run:
-    """Train a WGAN on `data` (default: digits); `options` as in `gan_lessons.training.fit`.
-
-    `config` is a `Config`, the name of a preset, or None for the preset of the session's budget.
-    """
-    config = preset(config, PRESETS)
-    data = digits() if data is None else data
-    return fit(WGAN, config, data, seed=seed, device=device, **options)
+    """Train on `data` (default: digits); presets, `seed`, `device` and all else as in `fit`."""
+    return fit(WGAN, preset(config, PRESETS), digits() if data is None else data, **options)

@@ -1,18 +1,18 @@
-"""What the codes can do: every model of the part, asked the same questions.
+"""What the codes can do: every model of the latent part, asked the same questions.
 
 How each model is trained for the comparison, and what is measured. `scripts/latent_results.py`
 makes all runs and writes `gan_lessons/results/latent.json`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-import torch
 from torch import Tensor
 
 from gan_lessons import metrics
 from gan_lessons.data import TensorData
+from gan_lessons.evaluation.codes import encode, error_ratio, shuffled
+from gan_lessons.evaluation.pairs import measure_pairs
 from gan_lessons.latent import aae, acgan, bigan, clustergan, cogan
 from gan_lessons.training import Run
 
@@ -25,35 +25,19 @@ class Entry:
     """One model: where it comes from, and what it can do besides drawing digits."""
 
     module: ModuleType
-    draw: Callable[[Run, Tensor], Tensor] | None = None  # classes or clusters (n,) -> images
-    encode: Callable[[Run, Tensor], Tensor] | None = None  # images -> codes that `sample` takes
-    named: bool = True  # whether what `draw` takes are the classes, or clusters without names
+    asked: str | None = None  # what `sample` calls the classes or clusters that it is asked for
+    named: bool = True  # whether these are the classes, or clusters without names
+    encodes: bool = False  # has codes for images, which `sample` takes
     pairs: bool = False  # draws one code in two domains
-
-
-def _encode_clustergan(run: Run, x: Tensor) -> Tensor:
-    return torch.cat(clustergan.encode(run, x), dim=1)
-
-
-def _draw_acgan(run: Run, labels: Tensor) -> Tensor:
-    return run.sample(len(labels), seed=1, labels=labels)
-
-
-def _draw_clustergan(run: Run, clusters: Tensor) -> Tensor:
-    return run.sample(len(clusters), seed=1, clusters=clusters)
+    unused: tuple[str, ...] = ()  # fields of the config that the model does not read
 
 
 ENTRIES = {
-    "ACGAN": Entry(acgan, draw=_draw_acgan),
-    "AAE": Entry(aae, encode=bigan.codes),
-    "BiGAN": Entry(bigan, encode=bigan.codes),
-    "ClusterGAN": Entry(
-        clustergan,
-        draw=_draw_clustergan,
-        encode=_encode_clustergan,
-        named=False,
-    ),
-    "CoGAN": Entry(cogan, pairs=True),
+    "ACGAN": Entry(acgan, asked="labels"),
+    "AAE": Entry(aae, encodes=True),
+    "BiGAN": Entry(bigan, encodes=True),
+    "ClusterGAN": Entry(clustergan, asked="clusters", named=False, encodes=True),
+    "CoGAN": Entry(cogan, pairs=True, unused=("hidden",)),
 }
 
 
@@ -66,7 +50,7 @@ def train(name: str, data: TensorData, seed: int = 0) -> Run:
     return ENTRIES[name].module.train(None, data, seed=seed, progress=False, snapshots=0)
 
 
-def measure(name: str, run: Run, test: TensorData) -> dict[str, float]:
+def measure(entry: Entry, run: Run, test: TensorData) -> dict[str, float]:
     """What a trained model can do, on digits `test` that were held out of training.
 
     - `distance`: Fréchet distance (judge features) of as many samples as there are test digits.
@@ -78,11 +62,11 @@ def measure(name: str, run: Run, test: TensorData) -> dict[str, float]:
     - `clusters`, `nmi`, `ari`: agreement of k-means on the codes with the labels.
     - `pair`, `pixels`: class agreement and pixel agreement of pairs.
     """
-    entry, x, labels = ENTRIES[name], test.floats().cpu(), test.labels.cpu()
+    x, labels = test.floats().cpu(), test.labels.cpu()
     samples = run.sample(len(test), seed=0)
     numbers = {"distance": metrics.frechet_distance(samples, metrics.features(x))}
-    if entry.draw is not None:
-        drawn = entry.draw(run, labels)
+    if entry.asked:
+        drawn = run.sample(len(test), seed=1, **{entry.asked: labels})
         found = metrics.classify(drawn)
         names = labels if entry.named else metrics.matched_classes(labels, found)[labels]
         numbers["asked"] = (found == names).double().mean().item()
@@ -90,14 +74,14 @@ def measure(name: str, run: Run, test: TensorData) -> dict[str, float]:
         numbers["diversity"] = metrics.within_class_diversity(
             drawn[has_name], names[has_name], x, labels
         )
-    if entry.encode is not None:
-        codes = entry.encode(run, x)
+    if entry.encodes:
+        codes = encode(run, x)
         redrawn = run.sample(len(test), z=codes)
-        numbers["ratio"] = bigan.error_ratio(x, redrawn, bigan.shuffled(x)).item()
+        numbers["ratio"] = error_ratio(x, redrawn, shuffled(x)).item()
         numbers["kept"] = metrics.conditional_accuracy(redrawn, labels)
         numbers |= clusters(codes, labels)
     if entry.pairs:
-        found = cogan.measure(run, test, n=len(test))
+        found = measure_pairs(run, test, n=len(test))
         numbers |= {"pair": found["class agreement"], "pixels": found["pixel agreement"]}
     return numbers
 

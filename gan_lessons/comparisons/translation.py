@@ -26,6 +26,14 @@ from gan_lessons.data import (
     facades,
     toy_facades,
 )
+from gan_lessons.evaluation.translations import (
+    baselines_with_map,
+    baselines_with_targets,
+    measure_with_map,
+    measure_with_targets,
+    round_trips,
+    translate,
+)
 from gan_lessons.figures import to_uint8
 from gan_lessons.training import Run, preset
 from gan_lessons.translation import cyclegan, pix2pix
@@ -41,11 +49,13 @@ def _houses(split: str) -> Pairs:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Variants of one model: the settings in which they differ from the preset."""
+    """Variants of one model, by the settings in which they differ from the preset."""
 
     module: ModuleType
     data: Callable[[str], Pairs | TwoDomains]  # of the split "train" or "test"
     variants: dict[str, dict[str, Any]]
+    measure: Callable[[Run, Any], dict[str, float]]  # a run, at test data
+    baselines: Callable[[Any, Any], Rows]  # what needs no training, at training and test data
 
 
 COMPARISONS = {
@@ -57,11 +67,15 @@ COMPARISONS = {
             "L1 alone": {"adversarial_weight": 0.0},
             "adversarial alone": {"l1_weight": 0.0},
         },
+        measure_with_targets,
+        baselines_with_targets,
     ),
     "cyclegan": Comparison(
         cyclegan,
         digits_in_two_colours,
         {"with the cycle": {}, "without": {"cycle_weight": 0.0}},
+        measure_with_map,
+        baselines_with_map,
     ),
 }
 
@@ -152,9 +166,10 @@ class Photographs:
 def _look_at_facades(run: Run, train: Pairs, test: Pairs) -> tuple[Pictures, Rows]:
     shown = torch.arange(SHOWN) * len(test) // SHOWN
     x, y = test.inputs.floats(shown).cpu(), test.targets.floats(shown).cpu()
-    pictures = {"input": x, "output": pix2pix.translate(run, x), "truth": y}
+    pictures = {"input": x, "output": translate(run, x), "truth": y}
     whole = Pairs(_shrunk(train.inputs), _shrunk(train.targets))
-    return pictures, pix2pix.baselines(whole, test) | {"pix2pix": pix2pix.measure(run, test)}
+    rows = baselines_with_targets(whole, test) | {"pix2pix": measure_with_targets(run, test)}
+    return pictures, rows
 
 
 def _shrunk(data: TensorData) -> TensorData:
@@ -165,18 +180,18 @@ def _shrunk(data: TensorData) -> TensorData:
 
 def _look_at_fruit(run: Run, train: TwoDomains, test: TwoDomains) -> tuple[Pictures, Rows]:
     x, y = test.first.floats().cpu(), test.second.floats().cpu()
-    as_y, as_x = cyclegan.translate(run, x), cyclegan.translate(run, y, back=True)
+    as_y, as_x = translate(run, x), translate(run, y, back=True)
     pictures = {
         "apple": x,
         "as an orange": as_y,
-        "and back": cyclegan.translate(run, as_y, back=True),
+        "and back": translate(run, as_y, back=True),
         "orange": y,
         "as an apple": as_x,
-        "and back again": cyclegan.translate(run, as_x),
+        "and back again": translate(run, as_x),
     }
     shown = torch.arange(SHOWN) * len(test) // SHOWN
     pictures = {name: images[shown] for name, images in pictures.items()}
-    noises = {f"noise {noise}": cyclegan.round_trips(run, x, y, noise) for noise in NOISES}
+    noises = {f"noise {noise}": round_trips(run, x, y, noise) for noise in NOISES}
     return pictures, noises
 
 

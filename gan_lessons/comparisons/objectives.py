@@ -1,4 +1,4 @@
-"""The gallery: every loss of the book so far on the same task, with the same networks.
+"""Every loss of the objectives part on the same task, with the same networks.
 
 What is compared, and how one run of each comparison is made and measured. `scripts/
 objectives_results.py` makes all runs and writes `gan_lessons/results/objectives.json`.
@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lessons import metrics
 from gan_lessons.data import TensorData, ring
+from gan_lessons.devices import own_randomness, pick_device
 from gan_lessons.foundations import dcgan, gan
+from gan_lessons.model import Model
 from gan_lessons.objectives import began, bgan, dragan, lsgan, wgan, wgan_div, wgan_gp
+from gan_lessons.runs import build
 from gan_lessons.steps import frozen, update
-from gan_lessons.training import Run, budget, fit, own_randomness, pick_device
+from gan_lessons.training import Run, budget, fit
 
 
 class SaturatingDCGAN(dcgan.DCGAN):
@@ -36,8 +39,8 @@ class SaturatingDCGAN(dcgan.DCGAN):
 class Entry:
     """One loss: what plays it on points and on images, and what it needs there."""
 
-    points: type[nn.Module]  # the model on the ring
-    images: type[nn.Module]  # the model on digits
+    points: type[Model]  # the model on the ring
+    images: type[Model]  # the model on digits
     presets: dict[str, Any]  # of the model on digits
     point_presets: dict[str, Any]  # of the model on the ring
     on_points: dict[str, Any]  # settings of the loss itself that the ring needs
@@ -55,25 +58,25 @@ class Entry:
         return (False, True) if self.may_normalise and self.chapter else (False,)
 
 
-def _entry(model: type[nn.Module], presets: dict[str, Any], **on_points: Any) -> Entry:
-    return Entry(model, model, presets, presets, on_points)
+def _entry(
+    model: type[Model], presets: dict[str, Any], unused: tuple[str, ...] = (), **on_points: Any
+) -> Entry:
+    return Entry(model, model, presets, presets, on_points, unused)
 
 
 ENTRIES = {
     "GAN, minimax": Entry(
-        *(gan.MinimaxGAN, SaturatingDCGAN, dcgan.PRESETS, gan.PRESETS, {}), chapter=False
+        *(gan.MinimaxGAN, SaturatingDCGAN, dcgan.PRESETS, gan.PRESETS, {}, ("hidden",)),
+        chapter=False,
     ),
-    "GAN": Entry(gan.GAN, dcgan.DCGAN, dcgan.PRESETS, gan.PRESETS, {}),
+    "GAN": Entry(gan.GAN, dcgan.DCGAN, dcgan.PRESETS, gan.PRESETS, {}, ("hidden",)),
     "LSGAN": _entry(lsgan.LSGAN, lsgan.PRESETS),
-    "WGAN": _entry(wgan.WGAN, wgan.PRESETS, clip=0.1),
+    "WGAN": _entry(wgan.WGAN, wgan.PRESETS, ("betas",), clip=0.1),  # RMSProp has none
     "WGAN-GP": _entry(wgan_gp.WGANGP, wgan_gp.PRESETS, penalty_weight=0.1),
     "WGAN-div": _entry(wgan_div.WGANDiv, wgan_div.PRESETS, critic_steps=5),
     "DRAGAN": _entry(dragan.DRAGAN, dragan.PRESETS, penalty_weight=1.0, noise_scale=0.05),
     "BEGAN": _entry(began.BEGAN, began.PRESETS, code_dim=1),
-    "BGAN": Entry(
-        *(bgan.BGAN, bgan.BGAN, bgan.PRESETS, bgan.PRESETS, {}),
-        unused=("draws", "discrete_hidden", "discrete_learning_rate"),
-    ),
+    "BGAN": _entry(bgan.BGAN, bgan.PRESETS, ("draws", "discrete_hidden", "discrete_learning_rate")),
 }
 
 # One setting for all losses on the ring. Adam with a first beta of 0 is RMSProp, which WGAN takes,
@@ -119,13 +122,11 @@ def train_on_ring(name: str, seed: int = 0, **options: Any) -> Run:
     return fit(ENTRIES[name].points, ring_config(name), ring_data(), seed=seed, **options)
 
 
-def score(model: nn.Module, points: Tensor) -> Tensor:
-    """What the loss's discriminator or critic says of points (n, 2): scores (n,), high is real.
+def score(model: Model, points: Tensor) -> Tensor:
+    """What the loss's discriminator says of points (n, 2): scores (n,), high is real.
 
     BEGAN's has no score; it is minus the error of its reconstruction.
     """
-    if hasattr(model, "critic"):
-        return model.critic(points)
     if isinstance(model, began.BEGAN):
         return -began.errors(points, model.discriminator(points))
     return model.discriminator(points)
@@ -209,13 +210,11 @@ def step_seconds(configs: dict[str, tuple[str, Any]], data: TensorData, rounds: 
         models = {}
         for row, (name, config) in configs.items():
             config = dataclasses.replace(config, shape=data.shape)
-            with torch.device(device):
-                model = ENTRIES[name].images(config)
-            models[row] = model.to(memory_format=torch.channels_last)
+            models[row] = build(ENTRIES[name].images, config, device)
         times: dict[str, list[float]] = {row: [] for row in models}
         for _ in range(rounds + 1):
             for row, model in models.items():
-                batch = data.batch(getattr(model, "samples_per_step", model.config.batch_size))
+                batch = data.batch(model.samples_per_step)
                 batch = batch._replace(x=batch.x.contiguous(memory_format=torch.channels_last))
                 started = time.perf_counter()
                 losses = model.step(batch)

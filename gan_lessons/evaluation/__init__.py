@@ -1,0 +1,1 @@
+"""Questions asked of trained runs, by question and not by variant."""
