@@ -2,6 +2,6 @@
 
 __version__ = "0.1.0"
 
-from gan_lessons.notebook import start
+from gan_lessons.start import start
 
 __all__ = ["__version__", "start"]

@@ -1,0 +1,16 @@
+"""What a notebook shows besides figures: the source of its code, its settings, live explorers."""
+
+from gan_lessons.page.display import checked_alt
+from gan_lessons.page.explore import Slider, explore, explore_classes, explore_latent
+from gan_lessons.page.source import show_diff, show_settings, show_source
+
+__all__ = [
+    "Slider",
+    "checked_alt",
+    "explore",
+    "explore_classes",
+    "explore_latent",
+    "show_diff",
+    "show_settings",
+    "show_source",
+]
