@@ -1,32 +1,32 @@
 """Data for the chapters: digits, two domains, pairs, the reader's pictures, points in the plane."""
 
-from gan_lessons.data.apple2orange import Apple2OrangeUnavailable, apple2orange
-from gan_lessons.data.colours import (
+from gan_lessons.data.digits import USPSUnavailable, digits, usps
+from gan_lessons.data.download import cache_dir
+from gan_lessons.data.folders import folder, from_torchvision, side_by_side, two_folders
+from gan_lessons.data.houses import toy_facades
+from gan_lessons.data.made import (
     coloured,
+    digits_and_usps,
     digits_in_two_colours,
+    digits_in_two_styles,
+    edges,
+    few_labels,
+    halves,
+    negative,
+    restyled,
     to_first,
     to_grey,
     to_second,
 )
-from gan_lessons.data.digits import cache_dir, digits
-from gan_lessons.data.domains import (
-    TwoDomains,
-    USPSUnavailable,
-    digits_and_usps,
-    digits_in_two_styles,
-    edges,
-    halves,
-    negative,
-    restyled,
-    two_folders,
-    usps,
+from gan_lessons.data.photographs import (
+    Apple2OrangeUnavailable,
+    FacadesUnavailable,
+    apple2orange,
+    facades,
 )
-from gan_lessons.data.facades import FacadesUnavailable, facades, toy_facades
-from gan_lessons.data.few_labels import FewLabels, few_labels
-from gan_lessons.data.pairs import Pairs, side_by_side
-from gan_lessons.data.pictures import folder, from_torchvision
+from gan_lessons.data.points import grid, ring, swiss_roll
+from gan_lessons.data.sets import FewLabels, Pairs, TwoDomains
 from gan_lessons.data.tensors import Batch, TensorData, to_bytes
-from gan_lessons.data.toys import grid, ring, swiss_roll
 
 __all__ = [
     "Apple2OrangeUnavailable",

@@ -1,22 +1,25 @@
-"""Data sets that are downloaded as one archive: complete and checked, or not there at all."""
+"""Data sets that come as one archive: all of their pictures, or none."""
 
 import gzip
-import hashlib
 import os
 import re
 import tarfile
-import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from gan_lessons.data.digits import MIRROR_SECONDS, _remove_leftovers, cache_dir
+from gan_lessons.data.download import (
+    File,
+    checksum_of,
+    data_root,
+    one_at_a_time,
+    received,
+    stays_off_disk,
+)
 
 ORIGIN = "ORIGIN.txt"
 
@@ -32,9 +35,14 @@ class Archive:
     counts: dict[str, int]  # pictures in each folder
 
     @property
+    def file(self) -> File:
+        """The archive as a file to download."""
+        return File((self.url,), self.size, self.sha256)
+
+    @property
     def name(self) -> str:
         """The name of the file."""
-        return self.url.rpartition("/")[2]
+        return self.file.name
 
 
 def find_or_fetch(
@@ -50,10 +58,9 @@ def find_or_fetch(
     and under the smoke budget unless `data_dir` is given.
     """
     what = archive.folder
-    if data_dir is None and os.environ.get("GAN_LESSONS_BUDGET") == "smoke":
+    if stays_off_disk(data_dir):
         raise unavailable(f"{what} is not used under the smoke budget: no disk, no network.")
-    place = "the cache folder" if data_dir is None else "data_dir"
-    root = cache_dir() if data_dir is None else Path(data_dir).expanduser()
+    root, place = data_root(data_dir)
     folder = root / what
     if not folder.is_dir() and all((root / part).is_dir() for part in parts):
         raise unavailable(
@@ -65,7 +72,7 @@ def find_or_fetch(
         if not download:
             raise unavailable(f"{missing}: put it there, or call with download=True.")
         try:
-            fetch(archive, root)
+            fetch_archive(archive, root)
         except OSError as error:
             raise unavailable(
                 f"{missing} and could not be downloaded ({error}): unpack {archive.url} there."
@@ -82,82 +89,51 @@ def find_or_fetch(
     return folder
 
 
-def fetch(archive: Archive, root: Path) -> None:
+def fetch_archive(archive: Archive, root: Path) -> None:
     """Download `archive` and put its pictures into a folder in `root`: all of them, or none.
 
     The size, the checksum and the number of pictures are compared with what is known. Where no
     checksum has been published, the one of the first download is written down in `root`, and later
     downloads must have it, too. Raises OSError with a message of one line.
     """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(root)
-        # Several kernels may download at once: each has its own folder, and a rename is atomic.
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=root) as temporary:
-            file, unpacked = Path(temporary, archive.name), Path(temporary, archive.folder)
-            checksum = _download(archive, file)
-            record = root / f"{archive.name}.sha256"
-            _compare(archive, checksum, record)
+    folder, record = root / archive.folder, root / f"{archive.name}.sha256"
+    with one_at_a_time(folder):
+        if folder.is_dir():
+            return  # another kernel was faster
+        host = urlsplit(archive.url).hostname
+        print(f"Downloading {archive.name}, {archive.size / 1e6:.0f} MB, from {host}.")
+        with received(archive.file, root) as file:
+            checksum = checksum_of(file)
+            if archive.sha256 is None:
+                _compare_with_the_first(archive, checksum, record)
+            unpacked = file.parent / archive.folder
             _unpack(archive, file, unpacked)
             if archive.sha256 is None:
                 record.write_text(f"{checksum}  {archive.name}\n", encoding="ascii")
             (unpacked / ORIGIN).write_text(
                 f"{archive.url}\n{archive.size} bytes\nsha256 {checksum}\n", encoding="ascii"
             )
-            _put(unpacked, root / archive.folder)
-    except OSError as error:
-        if error.errno is None:  # one of ours
-            raise
-        raise OSError(f"the folder cannot be written to: {error.strerror}") from error
+            _put(unpacked, folder)
 
 
 def is_official(archive: Archive, folder: Path) -> bool:
-    """Whether a folder was downloaded by `fetch`, and is not a copy of unknown origin."""
+    """Whether a folder was downloaded by `fetch_archive`, and is not a copy of unknown origin."""
     try:
         return (folder / ORIGIN).read_text(encoding="utf-8").startswith(archive.url)
     except (OSError, UnicodeDecodeError):
         return False
 
 
-def _download(archive: Archive, file: Path) -> str:
-    """Bring the archive to `file`; its sha256."""
-    host = urlsplit(archive.url).hostname
-    print(f"Downloading {archive.name}, {archive.size / 1e6:.0f} MB, from {host}.")
-    checksum, received = hashlib.sha256(), 0
-    with file.open("wb") as out:
-        for part in _received(archive.url):
-            out.write(part)
-            checksum.update(part)
-            received += len(part)
-            if received > archive.size:
-                break
-    if received != archive.size:
-        raise OSError(f"{archive.name} arrived with {received:,} bytes, not {archive.size:,}")
-    return checksum.hexdigest()
-
-
-def _received(url: str) -> Iterator[bytes]:
-    """What comes from `url`, in parts; OSError without a number if the network fails."""
-    try:
-        with urllib.request.urlopen(url, timeout=2 * MIRROR_SECONDS) as response:
-            while part := response.read(1 << 20):
-                yield part
-    except (OSError, HTTPException) as error:
-        raise OSError(f"{urlsplit(url).hostname}: {getattr(error, 'reason', error)}") from error
-
-
-def _compare(archive: Archive, checksum: str, record: Path) -> None:
-    """Compare with the published checksum, or else with that of the first download."""
-    if archive.sha256 is not None:
-        if checksum != archive.sha256:
-            raise OSError(f"{archive.name} arrived with a wrong checksum, sha256 {checksum}")
-    elif record.is_file():
-        known = record.read_text(encoding="ascii", errors="replace").split()[:1]
-        if known != [checksum]:
-            raise OSError(
-                f"{archive.name} is not what it was at the first download; if you trust the new "
-                f"one, delete {record.name}"
-            )
+def _compare_with_the_first(archive: Archive, checksum: str, record: Path) -> None:
+    """Raise OSError unless the checksum is that of the first download, or this is the first."""
+    if not record.is_file():
+        return
+    known = record.read_text(encoding="ascii", errors="replace").split()[:1]
+    if known != [checksum]:
+        raise OSError(
+            f"{archive.name} is not what it was at the first download; if you trust the new one, "
+            f"delete {record.name}"
+        )
 
 
 def _unpack(archive: Archive, file: Path, target: Path) -> None:

@@ -1,39 +1,37 @@
-"""Handwritten digits: MNIST from the cache or by download, else the digits inside scikit-learn.
+"""Handwritten digits: MNIST or the digits inside scikit-learn in its place, and USPS.
 
-The cache has torchvision's layout (`MNIST/raw/train-images-idx3-ubyte.gz` …), and torchvision does
-the download. The files are read here and not by torchvision's own class, because that one trusts
-any unpacked file it finds, half ones included, and writes into the cache to unpack.
+MNIST is stored as torchvision stores it (`MNIST/raw/train-images-idx3-ubyte.gz` …). The files are
+read here and not by torchvision's own class, because that one trusts any unpacked file it finds,
+half ones included, and writes into the cache to unpack.
 """
 
-import contextlib
+import bz2
 import gzip
 import hashlib
-import importlib.metadata
-import os
-import queue
-import shutil
-import socket
-import tempfile
-import threading
-import time
-import urllib.request
-from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lessons.data.tensors import TensorData
+from gan_lessons.data.download import File, data_root, fetch, stays_off_disk
+from gan_lessons.data.tensors import KINDS, TensorData, check_size
 
-SIZES = range(28, 65)
-MIRROR_SECONDS = 5.0  # how long a mirror may take to answer before we count ourselves offline
-
+DIGITS = tuple("0123456789")
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
 FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+BYTES = {
+    "train-images-idx3-ubyte.gz": 9_912_422,
+    "train-labels-idx1-ubyte.gz": 28_881,
+    "t10k-images-idx3-ubyte.gz": 1_648_877,
+    "t10k-labels-idx1-ubyte.gz": 4_542,
 }
 MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -45,19 +43,10 @@ MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-DIGITS = tuple("0123456789")
 
 
 class MNISTUnavailable(OSError):
     """MNIST can neither be read nor be downloaded; the message says why, on one line."""
-
-
-def cache_dir() -> Path:
-    """Folder of downloaded data: GAN_LESSONS_DATA, else the user's cache directory."""
-    chosen = os.environ.get("GAN_LESSONS_DATA")
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_cache_path("gan_lessons", appauthor=False)
 
 
 def digits(
@@ -76,36 +65,21 @@ def digits(
     Raises ValueError for an unknown split or a size outside 28..64. Files that are missing or
     damaged are downloaded with their checksums; if that fails, scikit-learn's 1,797 digits step in.
 
-    Source: LeCun, Cortes, Burges, The MNIST database, through torchvision.
+    Source: LeCun, Cortes, Burges, The MNIST database; files and checksums as in torchvision.
     """
     if split not in FILES:
         raise ValueError(f'split is {split!r}: choose "train" or "test".')
     check_size(size)
-    if data_dir is None and os.environ.get("GAN_LESSONS_BUDGET") == "smoke":
-        return _builtin_digits(split, size, "smoke budget: no disk, no network")
-    place = "the cache folder" if data_dir is None else "data_dir"
-    root = cache_dir() if data_dir is None else Path(data_dir).expanduser()
+    if stays_off_disk(data_dir):
+        return builtin_digits(split, size, "smoke budget: no disk, no network")
+    root, place = data_root(data_dir)
     try:
         images, labels = _read_mnist(root / "MNIST" / "raw", split, place, download)
     except MNISTUnavailable as reason:
-        return _builtin_digits(split, size, str(reason))
-    kind = "training" if split == "train" else "test"
-    name = f"MNIST, {len(images):,} {kind} images"
+        return builtin_digits(split, size, str(reason))
+    name = f"MNIST, {len(images):,} {KINDS[split]} images"
     print(f"Digits: {name} at {size} x {size}.")
     return TensorData(_to_size(images, size), labels, name, DIGITS)
-
-
-def check_size(size: int, largest: int = SIZES.stop - 1) -> None:
-    """Raise ValueError unless `size` is a whole number in 28..64, or up to `largest`."""
-    if size in range(SIZES.start, largest + 1):
-        return
-    message = (
-        f"size is {size!r}: choose a whole number of pixels from {SIZES.start} to "
-        f"{SIZES.stop - 1}, the range that the book's networks and its judge take."
-    )
-    if largest >= SIZES.stop:
-        message += f" Up to {largest} is possible where crop={SIZES.stop - 1} cuts it down."
-    raise ValueError(message)
 
 
 def _read_mnist(folder: Path, split: str, place: str, download: bool) -> tuple[Tensor, Tensor]:
@@ -119,8 +93,9 @@ def _read_mnist(folder: Path, split: str, place: str, download: bool) -> tuple[T
             raise MNISTUnavailable(what)
         failure: object = "what arrived did not stay"
         try:
-            _download(folder, wanted)
-        except (OSError, ImportError) as error:
+            for name in wanted:
+                fetch(_packed(name), folder)
+        except OSError as error:
             failure = error
         # Read even after a failure: another kernel may have been there in the meantime.
         contents |= {name: _read_verified(folder, name, []) for name in wanted}
@@ -133,6 +108,12 @@ def _read_mnist(folder: Path, split: str, place: str, download: bool) -> tuple[T
         for name, header in zip(FILES[split], (16, 8), strict=True)
     )
     return images.view(-1, 1, 28, 28), labels.long()
+
+
+def _packed(name: str) -> File:
+    """Where the packed IDX file `name` is published."""
+    name = f"{name}.gz"
+    return File(tuple(f"{mirror}{name}" for mirror in MIRRORS), BYTES[name], MD5[name])
 
 
 def _read_verified(folder: Path, name: str, damaged: list[str]) -> bytes | None:
@@ -153,97 +134,7 @@ def _read_verified(folder: Path, name: str, damaged: list[str]) -> bytes | None:
     return None
 
 
-def _download(folder: Path, names: list[str]) -> None:
-    """Download the `.gz` of each name into `folder`; a file is complete and checked, or not there.
-
-    Raises OSError or ImportError with a one-line message.
-    """
-    datasets = import_torchvision().datasets
-    mirrors = _reachable_first(datasets.MNIST.mirrors)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-        # Several kernels may download at once: each has its own folder, and a rename is atomic.
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=folder) as temporary:
-            for name in names:
-                _download_one(datasets.utils.download_url, mirrors, temporary, f"{name}.gz")
-                os.replace(Path(temporary, f"{name}.gz"), folder / f"{name}.gz")
-    except OSError as error:
-        if error.errno is None:  # one of ours, about the mirrors
-            raise
-        raise OSError(f"the folder cannot be written to ({error.strerror})") from error
-
-
-def _download_one(download_url, mirrors: list[str], folder: str, archive: str) -> None:
-    before = socket.getdefaulttimeout()
-    # torchvision opens its connections without a timeout of its own.
-    socket.setdefaulttimeout(2 * MIRROR_SECONDS)
-    try:
-        for mirror in mirrors:
-            try:
-                return download_url(f"{mirror}{archive}", folder, archive, md5=MD5[archive])
-            except (OSError, RuntimeError, HTTPException):
-                continue
-    finally:
-        socket.setdefaulttimeout(before)
-    raise OSError(f"no mirror sent a complete {archive}")
-
-
-def _reachable_first(mirrors: list[str]) -> list[str]:
-    """The mirrors with the one that answers first in front; OSError if none does in time.
-
-    Threads, because the look-up of a name and its many addresses do not obey urlopen's timeout.
-    """
-    answers = queue.SimpleQueue()
-
-    def ask(mirror: str) -> None:
-        request = urllib.request.Request(f"{mirror}{FILES['test'][1]}.gz", method="HEAD")
-        try:
-            with urllib.request.urlopen(request, timeout=MIRROR_SECONDS):
-                answers.put(mirror)
-        except Exception:  # whatever goes wrong here, this mirror does not answer
-            answers.put(None)
-
-    for mirror in mirrors:
-        threading.Thread(target=ask, args=(mirror,), daemon=True).start()
-    deadline = time.monotonic() + MIRROR_SECONDS
-    for _ in mirrors:
-        try:
-            first = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            break
-        if first is not None:
-            return sorted(mirrors, key=lambda mirror: mirror != first)
-    raise OSError("no mirror answers")
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what a killed process left of a download more than a day ago."""
-    for old in folder.glob(".download-*"):
-        # Another kernel's folder may be gone by now.
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - old.stat().st_mtime > 86_400:
-                shutil.rmtree(old, ignore_errors=True)
-
-
-def import_torchvision():
-    """The torchvision module, or ImportError that says which pair of versions is wrong."""
-    try:
-        import torchvision
-    except Exception as error:  # a wrong pair raises RuntimeError, OSError or ImportError
-        major, minor = torch.__version__.split(".")[:2]
-        fix = f'pip install "torchvision=={int(major) - 2}.{int(minor) + 15}.*"'
-        try:
-            version = importlib.metadata.version("torchvision")
-        except importlib.metadata.PackageNotFoundError:
-            raise ImportError(f"torchvision is not installed: {fix}") from error
-        raise ImportError(
-            f"torchvision {version} does not work with torch {torch.__version__}: {fix}"
-        ) from error
-    return torchvision
-
-
-def _builtin_digits(split: str, size: int, reason: str) -> TensorData:
+def builtin_digits(split: str, size: int, reason: str) -> TensorData:
     """scikit-learn's digits, made to look like MNIST: enlarged, in a black frame of 28 x 28."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -257,9 +148,87 @@ def _builtin_digits(split: str, size: int, reason: str) -> TensorData:
     # At 18 x 18 in 28 x 28 the mean brightness is MNIST's, -0.74 on the scale from -1 to 1.
     enlarged = F.interpolate(small, size=18, mode="bicubic", align_corners=False)
     images = F.pad((enlarged * 255).round().clamp(0, 255).to(torch.uint8), (5, 5, 5, 5))
-    kind = "training" if split == "train" else "test"
-    name = f"scikit-learn digits, {len(index):,} {kind} images, enlarged from 8 x 8"
+    name = f"scikit-learn digits, {len(index):,} {KINDS[split]} images, enlarged from 8 x 8"
     return TensorData(_to_size(images, size), torch.from_numpy(targets[index]).long(), name, DIGITS)
+
+
+class USPSUnavailable(FileNotFoundError):
+    """USPS can neither be read nor be downloaded; the message says why and what to do."""
+
+
+USPS_ADDRESS = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/"
+USPS_FILES = {  # and how many images are in each
+    "train": (
+        File((f"{USPS_ADDRESS}usps.bz2",), None, "ec16c51db3855ca6c91edd34d0e9b197"),
+        7_291,
+    ),
+    "test": (
+        File((f"{USPS_ADDRESS}usps.t.bz2",), None, "8ea070ee2aca1ac39742fdd1ef5ed118"),
+        2_007,
+    ),
+}
+
+
+def usps(
+    split: str = "train",
+    size: int = 32,
+    *,
+    data_dir: str | Path | None = None,
+    download: bool = True,
+) -> TensorData:
+    """USPS, grey digits from envelopes, (1, size, size) with labels 0..9; prints what it loaded.
+
+    `split` is "train" (7,291) or "test" (2,007). The 16 x 16 images are enlarged to 20 x 20 in a
+    black frame, the size of MNIST's digits in theirs. They are read
+    from `USPS/usps.bz2` and `USPS/usps.t.bz2` in the cache folder, or in `data_dir`, else
+    downloaded with their checksums.
+
+    Raises ValueError for an unknown split or a size outside 28..64, and `USPSUnavailable`, a
+    FileNotFoundError, where there is no file, no download, or under the smoke budget.
+
+    Source: Hull 1994, in the form of the LIBSVM collection; checksums as in torchvision.
+    """
+    if split not in USPS_FILES:
+        raise ValueError(f'split is {split!r}: choose "train" or "test".')
+    check_size(size)
+    if stays_off_disk(data_dir):
+        raise USPSUnavailable("USPS is not used under the smoke budget: no disk, no network.")
+    root, place = data_root(data_dir)
+    file, count = USPS_FILES[split]
+    path = root / "USPS" / file.name
+    if not path.is_file():
+        missing = f"USPS/{file.name} is not in {place}"
+        if not download:
+            raise USPSUnavailable(f"{missing}: put it there, or call with download=True.")
+        try:
+            fetch(file, path.parent)
+        except OSError as error:
+            raise USPSUnavailable(
+                f"{missing} and could not be downloaded ({error}): put the file there."
+            ) from error
+    try:
+        pixels, labels = _read_usps(path)
+        if len(pixels) != count:
+            raise ValueError(f"it holds {len(pixels):,} images, not {count:,}")
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise USPSUnavailable(
+            f"USPS/{file.name} in {place} is damaged ({error}): delete it and try again."
+        ) from error
+    name = f"USPS, {count:,} {KINDS[split]} images"
+    print(f"Digits: {name} at {size} x {size}.")
+    large = F.interpolate(pixels.float(), size=20, mode="bicubic", align_corners=False)
+    images = F.pad(large.round().clamp(0, 255).to(torch.uint8), (4, 4, 4, 4))
+    return TensorData(_to_size(images, size), labels, name, DIGITS)
+
+
+def _read_usps(path: Path) -> tuple[Tensor, Tensor]:
+    """Bytes (N, 1, 16, 16) and labels (N,) from lines `<digit + 1> 1:<value> … 256:<value>`."""
+    with bz2.open(path) as file:
+        rows = [line.decode().split() for line in file]
+    values = [[cell.split(":")[-1] for cell in row[1:]] for row in rows]
+    pixels = np.asarray(values, dtype=np.float32).reshape(-1, 1, 16, 16)  # from -1 to 1
+    labels = torch.tensor([int(row[0]) - 1 for row in rows])
+    return torch.from_numpy(((pixels + 1) / 2 * 255).astype(np.uint8)), labels
 
 
 def _to_size(images: Tensor, size: int) -> Tensor:

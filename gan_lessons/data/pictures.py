@@ -1,4 +1,4 @@
-"""Pictures of the reader's own, from a folder or from any torchvision data set."""
+"""Pictures of any kind as tensors of bytes: from files, and from what data sets yield."""
 
 import os
 from collections import Counter
@@ -11,8 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from gan_lessons.data.digits import check_size
-from gan_lessons.data.tensors import TensorData
+from gan_lessons.data.tensors import check_size
 
 SUFFIXES = (
     *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
@@ -22,37 +21,18 @@ SUFFIXES = (
 LARGEST = 72  # 64 pixels are cut from so many: 286 and 256 in the paper of pix2pix
 
 
-def folder(
-    path: str | Path, size: int = 64, *, channels: int = 3, limit: int | None = None
-) -> TensorData:
-    """All pictures below `path` as (channels, size, size), sorted by path.
-
-    Each one is turned upright, put on white where it is transparent, cut to the square in its
-    middle and resized. `size` is 28..64, or up to 72 to crop from, `channels` 3 (colour) or 1
-    (grey). With `limit`, at most so many, taken evenly from the list. If every picture lies in a
-    folder directly below `path`, these folders' names are the classes; otherwise there are no
-    labels. Hidden files and files that are no pictures are left out; those that cannot be read are
-    named and skipped.
-
-    Raises FileNotFoundError, NotADirectoryError or PermissionError for a wrong path, and ValueError
-    for a wrong option or if no picture is left.
-    """
-    check_picture_options(size, channels)
-
-    def convert(picture: Image.Image) -> Tensor:
-        # JPEGs decode at a fraction of their size, which is several times faster.
-        picture.draft(None, (2 * size, 2 * size))
-        return square(picture, size, channels)
-
-    root = open_folder(path)
-    read = read_pictures(root, limit, convert)
-    labels, classes = _folder_labels(list(read))
-    name = f"{root.name}, {_count(len(read), 'picture')} of your own"
-    return TensorData(torch.stack(list(read.values())), labels, name, classes)
-
-
 class UnfitPicture(ValueError):
     """A picture can be read, but is not what is asked for; the message says what it is."""
+
+
+def check_picture_options(size: int, channels: int) -> None:
+    """Raise ValueError for a size that a picture cannot have here, or other than 1 or 3 channels.
+
+    Pictures may be a little larger than what the networks take, so that a square of 64 can be cut
+    from them at random.
+    """
+    check_size(size, largest=LARGEST)
+    check_channels(channels)
 
 
 def open_folder(path: str | Path) -> Path:
@@ -90,7 +70,7 @@ def read_pictures(
     skipped, in one printed line each. `wanted` and `advice` complete the sentences about the second
     kind. Raises ValueError if no picture is left.
     """
-    files = _spread(_picture_files(root), limit)
+    files = spread(_picture_files(root), limit)
 
     def load(file: Path) -> Tensor | UnfitPicture | None:
         try:
@@ -111,7 +91,7 @@ def read_pictures(
         for file, result in results.items()
         if isinstance(result, UnfitPicture)
     ]
-    many = _count(len(files), "picture")
+    many = counted(len(files), "picture")
     if len(broken) == len(files):
         raise ValueError(
             f"None of the {many} in {str(root)!r} can be read: {_some(broken)}. "
@@ -122,62 +102,11 @@ def read_pictures(
             f"None of the {many} in {str(root)!r} is {wanted}: {_some(unfit)}. {advice}"
         )
     if broken:
-        print(f"Skipped {_count(len(broken), 'picture')} that cannot be read: {_some(broken)}.")
+        print(f"Skipped {counted(len(broken), 'picture')} that cannot be read: {_some(broken)}.")
     if unfit:
         verb = "is" if len(unfit) == 1 else "are"
-        print(f"Skipped {_count(len(unfit), 'picture')} that {verb} not {wanted}: {_some(unfit)}.")
+        print(f"Skipped {counted(len(unfit), 'picture')} that {verb} not {wanted}: {_some(unfit)}.")
     return {file: result for file, result in results.items() if isinstance(result, Tensor)}
-
-
-def check_picture_options(size: int, channels: int) -> None:
-    """Raise ValueError for a size that a picture cannot have here, or other than 1 or 3 channels.
-
-    Pictures may be a little larger than what the networks take, so that a square of 64 can be cut
-    from them at random.
-    """
-    check_size(size, largest=LARGEST)
-    _check_channels(channels)
-
-
-def from_torchvision(
-    dataset, size: int = 32, *, channels: int | None = None, limit: int | None = None
-) -> TensorData:
-    """A torchvision image data set, or any sequence of (image, label), as one tensor.
-
-    Images may be PIL pictures, arrays (H, W) or (H, W, C) of bytes, or tensors (H, W) or (C, H, W)
-    of bytes or of floats in [0, 1]. They are cut and resized as in `folder`. `channels` None keeps
-    what the first image has, grey or colour. With `limit`, at most so many, taken evenly. Labels
-    are kept if all are whole numbers from 0 on, with the names in `dataset.classes`.
-
-    Raises TypeError for a data set without length and index or an unknown kind of image, and
-    ValueError for a wrong option, an empty data set, or floats outside [0, 1].
-    """
-    check_size(size, largest=LARGEST)
-    if channels is not None:
-        _check_channels(channels)
-    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-        raise TypeError(
-            f"{type(dataset).__name__} has no length or no index: give a data set for which "
-            "len(dataset) and dataset[0] work, not a loader or an iterator."
-        )
-    indices = _spread(range(len(dataset)), limit)
-    if not indices:
-        raise ValueError("The data set is empty: check its split and its folder.")
-    images, labels = [], []
-    for index in indices:
-        item = dataset[index]
-        image, *rest = item if isinstance(item, tuple | list) else (item,)
-        picture = _as_picture(image)
-        channels = channels or (1 if _is_grey(picture) else 3)
-        images.append(square(picture, size, channels))
-        labels.append(_as_label(rest[0]) if rest else None)
-    name = f"{type(dataset).__name__}, {_count(len(images), 'image')}"
-    if None in labels:
-        return TensorData(torch.stack(images), None, name)
-    classes = tuple(str(name) for name in getattr(dataset, "classes", None) or ())
-    if max(labels) >= len(classes):
-        classes = ()
-    return TensorData(torch.stack(images), torch.tensor(labels), name, classes)
 
 
 def square(picture: Image.Image, size: int, channels: int) -> Tensor:
@@ -205,7 +134,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray((values * (255 / top)).round().clip(0, 255).astype(np.uint8))
 
 
-def _as_picture(image) -> Image.Image:
+def as_picture(image) -> Image.Image:
     """A PIL picture from what data sets yield."""
     if isinstance(image, Image.Image):
         return image
@@ -237,17 +166,6 @@ def _as_picture(image) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
-def _as_label(label) -> int | None:
-    """The label as an int, or None if it is no whole number from 0 on."""
-    if isinstance(label, Tensor | np.ndarray) and label.ndim == 0:
-        label = label.item()
-    return int(label) if isinstance(label, int | np.integer) and label >= 0 else None
-
-
-def _is_grey(picture: Image.Image) -> bool:
-    return Image.getmodebase(picture.mode) == "L"
-
-
 def _picture_files(root: Path) -> list[Path]:
     """Pictures below `root` in the order of their paths; ValueError if there is none."""
     files = [
@@ -267,15 +185,11 @@ def _picture_files(root: Path) -> list[Path]:
     return sorted(pictures, key=lambda file: file.relative_to(root).as_posix())
 
 
-def _folder_labels(files: list[Path]) -> tuple[Tensor | None, tuple[str, ...]]:
-    if any(len(file.parts) != 2 for file in files):
-        return None, ()
-    classes = tuple(sorted({file.parts[0] for file in files}))
-    return torch.tensor([classes.index(file.parts[0]) for file in files]), classes
+def spread(items: Sequence, limit: int | None) -> Sequence:
+    """At most `limit` items, evenly from the whole: the first ones may all be of one class.
 
-
-def _spread(items: Sequence, limit: int | None) -> Sequence:
-    """At most `limit` items, evenly from the whole: the first ones may all be of one class."""
+    Raises ValueError for a limit below 1.
+    """
     if limit is None:
         return items
     if not isinstance(limit, int) or limit < 1:
@@ -284,12 +198,14 @@ def _spread(items: Sequence, limit: int | None) -> Sequence:
     return [items[i * len(items) // n] for i in range(n)]
 
 
-def _check_channels(channels: int) -> None:
+def check_channels(channels: int) -> None:
+    """Raise ValueError unless `channels` is 1 or 3."""
     if channels not in (1, 3):
         raise ValueError(f"channels is {channels!r}: choose 3 for colour or 1 for grey.")
 
 
-def _count(n: int, noun: str) -> str:
+def counted(n: int, noun: str) -> str:
+    """A number and its noun: "1 picture", "1,200 pictures"."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 

@@ -1,17 +1,23 @@
 """A whole data set as one tensor, so that a batch is one indexing operation on the device."""
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+
+SIZES = range(28, 65)  # the sides of an image that the book's networks and its judge take
+# How names and messages call a split.
+KINDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 class Batch(NamedTuple):
     """Samples `x`, float32 (n, C, H, W) in [-1, 1] or points (n, D), and what comes with them.
 
-    `y` is their labels, int64 (n,), or None where the data have no labels. From two domains, `y` is
-    samples of the second one, of the shape of `x` and drawn independently of it.
+    `y` is their labels, int64 (n,), or None where the data have no labels; where only a few samples
+    are labelled, they come first in `x`, and `y` has no more entries than that. From two domains,
+    `y` is samples of the second one, of the shape of `x` and drawn independently of it; from pairs,
+    the target of each row of `x`.
     """
 
     x: Tensor
@@ -36,6 +42,8 @@ class TensorData:
     classes: tuple[str, ...] = ()
     modes: Tensor | None = None
     std: float | None = None
+
+    made_by: ClassVar[str] = "digits(), folder(path) or ring()"
 
     def __post_init__(self) -> None:
         _check_values(self.values)
@@ -102,6 +110,19 @@ def to_bytes(samples: Tensor) -> Tensor:
     if samples.dim() < 4:
         return samples
     return ((samples + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def check_size(size: int, largest: int = SIZES.stop - 1) -> None:
+    """Raise ValueError unless `size` is a whole number in 28..64, or up to `largest`."""
+    if size in range(SIZES.start, largest + 1):
+        return
+    message = (
+        f"size is {size!r}: choose a whole number of pixels from {SIZES.start} to "
+        f"{SIZES.stop - 1}, the range that the book's networks and its judge take."
+    )
+    if largest >= SIZES.stop:
+        message += f" Up to {largest} is possible where crop={SIZES.stop - 1} cuts it down."
+    raise ValueError(message)
 
 
 def _check_values(values: Tensor) -> None:

@@ -1,18 +1,24 @@
-"""Downloads of whole archives: complete and checked, or nothing is left of them."""
+"""Whole archives: complete and checked, or nothing is left of them."""
 
 import hashlib
 import io
 import random
 import tarfile
-import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gan_lessons.data.archives import ORIGIN, Archive, fetch, find_or_fetch, is_official
+from gan_lessons.data.archives import (
+    ORIGIN,
+    Archive,
+    fetch_archive,
+    find_or_fetch,
+    is_official,
+)
+from tests.data.serving import serving
+from tests.mutants import mutants, survivors
 
 RANDOM = random.Random(0)  # what cannot be compressed, like pictures
 PICTURES = {f"{part}/{i}.jpg": RANDOM.randbytes(200) for part in ("a", "b") for i in range(3)}
@@ -46,25 +52,8 @@ def as_zip(files, prefix="set/"):
 @pytest.fixture
 def server():
     """A web server; what it serves may be changed, by the last part of the address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            content = self.server.files.get(self.path.rpartition("/")[2])
-            if content is None:
-                return self.send_error(404, "Not Found")
-            self.send_response(200)
-            self.send_header("Content-Length", str(self.server.announced or len(content)))
-            self.end_headers()
-            return self.wfile.write(content)
-
-        def log_message(self, *args):
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.files, running.announced = {}, None
-        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+    with serving() as running:
         yield running
-        running.shutdown()
 
 
 @pytest.fixture(params=["set.tar.gz", "set.zip"])
@@ -74,7 +63,7 @@ def archive(request, server):
     server.files[request.param] = content
     return Archive(
         folder="set",
-        url=f"http://127.0.0.1:{server.server_port}/somewhere/{request.param}",
+        url=f"{server.address}/somewhere/{request.param}",
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         counts={"a": 3, "b": 3},
@@ -86,7 +75,7 @@ def left_in(root):
 
 
 def test_a_good_archive_is_unpacked_and_says_where_it_is_from(archive, tmp_path, capsys):
-    fetch(archive, tmp_path / "new" / "cache")
+    fetch_archive(archive, tmp_path / "new" / "cache")
     folder = tmp_path / "new" / "cache" / "set"
     assert {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.jpg")} == (
         PICTURES
@@ -116,7 +105,7 @@ def test_a_damaged_archive_leaves_nothing_behind(archive, server, tmp_path, kind
     server.files[archive.name] = damage(server.files[archive.name], kind)
     message = "wrong checksum" if kind == "one bit" else r"arrived with [\d,]+ bytes, not"
     with pytest.raises(OSError, match=message):
-        fetch(archive, tmp_path)
+        fetch_archive(archive, tmp_path)
     assert left_in(tmp_path) == []
 
 
@@ -124,16 +113,16 @@ def test_a_connection_that_breaks_off_leaves_nothing_behind(archive, server, tmp
     server.announced = archive.size
     server.files[archive.name] = server.files[archive.name][:300]
     with pytest.raises(OSError, match=r"arrived with 300 bytes, not|127\.0\.0\.1: IncompleteRead"):
-        fetch(archive, tmp_path)
+        fetch_archive(archive, tmp_path)
     assert left_in(tmp_path) == []
 
 
 def test_a_page_that_is_not_there_and_a_host_that_is_not_there(archive, server, tmp_path):
     server.files.clear()
     with pytest.raises(OSError, match=r"127\.0\.0\.1: Not Found"):
-        fetch(archive, tmp_path)
+        fetch_archive(archive, tmp_path)
     with pytest.raises(OSError, match=r"127\.0\.0\.1: .*refused"):
-        fetch(replace(archive, url="http://127.0.0.1:9/set.zip"), tmp_path)
+        fetch_archive(replace(archive, url="http://127.0.0.1:9/set.zip"), tmp_path)
     assert left_in(tmp_path) == []
 
 
@@ -148,16 +137,16 @@ def test_damage_is_found_without_a_published_checksum(server, tmp_path, place):
     """By the checksums inside the archive: of gzip at its end, of zip for each file."""
     bad = bytearray(as_tar(PICTURES))
     bad[place] ^= 255
-    archive = Archive("set", f"http://127.0.0.1:{server.server_port}/set.tar.gz", 0, None, {"a": 3})
+    archive = Archive("set", f"{server.address}/set.tar.gz", 0, None, {"a": 3})
     with pytest.raises(OSError, match=r"set\.tar\.gz is damaged"):
-        fetch(serve(archive, server, bytes(bad)), tmp_path)
+        fetch_archive(serve(archive, server, bytes(bad)), tmp_path)
     whole = as_zip(PICTURES)
     bad_zip = whole.replace(PICTURES["b/1.jpg"][:8], b"eight...")
     archive = replace(archive, url=archive.url.replace("tar.gz", "zip"))
     with pytest.raises(OSError, match=r"set\.zip is damaged: Bad CRC-32"):
-        fetch(serve(archive, server, bad_zip), tmp_path)
+        fetch_archive(serve(archive, server, bad_zip), tmp_path)
     with pytest.raises(OSError, match=r"set\.zip is damaged"):
-        fetch(serve(archive, server, b"no archive at all"), tmp_path)
+        fetch_archive(serve(archive, server, b"no archive at all"), tmp_path)
     assert left_in(tmp_path) == []
 
 
@@ -165,7 +154,7 @@ def test_an_archive_with_other_pictures_is_refused(archive, server, tmp_path):
     fewer = dict(list(PICTURES.items())[:-1])
     for content in (as_tar(fewer), as_zip(fewer), as_zip(PICTURES, "other/"), as_zip({})):
         with pytest.raises(OSError, match=r"holds \{.*\} pictures, not \{'a': 3, 'b': 3\}"):
-            fetch(serve(archive, server, content), tmp_path)
+            fetch_archive(serve(archive, server, content), tmp_path)
     assert left_in(tmp_path) == []
 
 
@@ -179,51 +168,53 @@ def test_no_entry_of_an_archive_reaches_another_place(archive, server, tmp_path)
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/hostname"
     root = tmp_path / "cache"
     for content in (as_zip(PICTURES | evil), as_tar(PICTURES | evil, member=link)):
-        fetch(serve(archive, server, content), root / str(len(content)))
+        fetch_archive(serve(archive, server, content), root / str(len(content)))
         found = {p.name for p in tmp_path.rglob("*") if p.is_file()}
         assert found <= {"0.jpg", "1.jpg", "2.jpg", ORIGIN, f"{archive.name}.sha256"}
     absolute = as_tar(PICTURES | {"x.jpg": b""}, prefix="/set/")
     with pytest.raises(OSError, match=r"holds {} pictures"):
-        fetch(serve(archive, server, absolute), root)
+        fetch_archive(serve(archive, server, absolute), root)
 
 
 def test_without_a_published_checksum_the_first_download_counts(archive, server, tmp_path):
     known = serve(archive, server, server.files[archive.name])
-    fetch(known, tmp_path)
+    fetch_archive(known, tmp_path)
     record = tmp_path / f"{archive.name}.sha256"
     assert record.read_text() == f"{archive.sha256}  {archive.name}\n", "as sha256sum writes it"
     (tmp_path / "set").rename(tmp_path / "aside")
-    fetch(known, tmp_path)
+    fetch_archive(known, tmp_path)
     changed = {name: content[::-1] for name, content in PICTURES.items()}
     other = as_tar(changed) if archive.name.endswith("gz") else as_zip(changed)
     (tmp_path / "set").rename(tmp_path / "aside 2")
     with pytest.raises(
         OSError, match=r"not what it was at the first download.*delete set\..*sha256"
     ):
-        fetch(serve(archive, server, other), tmp_path)
+        fetch_archive(serve(archive, server, other), tmp_path)
     assert not (tmp_path / "set").exists()
     record.unlink()
-    fetch(serve(archive, server, other), tmp_path)
+    fetch_archive(serve(archive, server, other), tmp_path)
     assert (tmp_path / "set" / "a" / "0.jpg").read_bytes() == changed["a/0.jpg"]
 
 
 def test_a_failed_download_is_not_written_down_as_the_first(archive, server, tmp_path):
     with pytest.raises(OSError, match="holds"):
-        fetch(serve(archive, server, as_zip({})), tmp_path)
+        fetch_archive(serve(archive, server, as_zip({})), tmp_path)
     assert left_in(tmp_path) == []
 
 
-def test_many_at_once_do_not_disturb_each_other(archive, tmp_path):
+def test_many_at_once_make_one_download(archive, server, tmp_path):
+    server.delay = 0.2
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: fetch(archive, tmp_path), range(4)))
+        list(pool.map(lambda _: fetch_archive(archive, tmp_path), range(4)))
     assert [p.name for p in tmp_path.iterdir()] == ["set"]
     assert len(list((tmp_path / "set").rglob("*.jpg"))) == 6
+    assert server.sent(archive.name) == 1
 
 
 def test_a_folder_that_cannot_be_written_to(archive, tmp_path):
     (tmp_path / "cache").write_text("a file where a folder should be")
     with pytest.raises(OSError, match="the folder cannot be written to: "):
-        fetch(archive, tmp_path / "cache")
+        fetch_archive(archive, tmp_path / "cache")
 
 
 def test_a_data_set_is_found_or_fetched_once(archive, server, tmp_path, capsys):
@@ -260,3 +251,18 @@ def test_what_is_missing_is_said(archive, server, tmp_path, monkeypatch):
     with pytest.raises(MissingError, match="set is not used under the smoke budget"):
         find(["a"], data_dir=None)
     assert left_in(tmp_path) == ["set", "set/a"]
+
+
+MUTANTS = mutants(
+    "data.download",
+    (
+        "data, archives: the checksum is not compared",
+        "if file.checksum is not None and not file.is_at(target):",
+        "if False:",
+        "test_a_damaged_archive_leaves_nothing_behind",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

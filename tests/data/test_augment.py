@@ -5,6 +5,7 @@ import torch
 
 from gan_lessons.data.augment import check_augmentation, cropped_shape, flip_and_crop
 from tests.helpers import same
+from tests.mutants import mutants, survivors
 
 
 def numbered_pixels(n, side=6):
@@ -73,3 +74,24 @@ def test_points_are_not_flipped():
 def test_the_shape_of_a_sample():
     assert cropped_shape((3, 40, 48), None) == (3, 40, 48)
     assert cropped_shape((3, 40, 48), 32) == (3, 32, 32)
+
+
+MUTANTS = mutants(
+    "data.augment",
+    (
+        "data, crop: the last row and column are never seen",
+        "torch.randint(side - crop + 1,",
+        "torch.randint(max(1, side - crop),",
+        "test_a_crop_is_a_piece_of_the_image_and_every_piece_occurs_evenly",
+    ),
+    (
+        "data, flip: one coin for the whole batch",
+        "torch.rand(n, 1, 1, 1,",
+        "torch.rand(1, 1, 1, 1,",
+        "test_each_image_has_a_fair_coin_of_its_own",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

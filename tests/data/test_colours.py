@@ -13,8 +13,9 @@ from gan_lessons.data import (
     to_grey,
     to_second,
 )
-from gan_lessons.data.colours import COLOURS
+from gan_lessons.data.made import COLOURS
 from tests.helpers import same
+from tests.mutants import mutants, survivors
 
 DOMAINS = ("first", "second")
 
@@ -147,3 +148,18 @@ def test_images_of_another_kind_are_refused():
             ValueError, match=r"images have shape .*: give floats \(N, [13], H, W\)"
         ):
             wrong()
+
+
+MUTANTS = mutants(
+    "data.made",
+    (
+        "data, two colours: the same digits in both",
+        '_coloured_data(second, "second")',
+        '_coloured_data(first, "second")',
+        "test_no_digit_is_in_both_domains",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from gan_lessons.data import Batch, TensorData, to_bytes
+from tests.mutants import mutants, survivors
 
 
 def images(n=10, channels=1, size=4):
@@ -159,3 +160,18 @@ def test_bad_tensors_are_refused(values, labels, error, message):
 def test_labels_beyond_the_class_names_are_refused():
     with pytest.raises(ValueError, match=r"run from 0 to 9, allowed are 0\.\.1"):
         TensorData(images(), torch.arange(10), classes=("a", "b"))
+
+
+MUTANTS = mutants(
+    "data.tensors",
+    (
+        "images in [0, 1] for a generator that ends in tanh",
+        "div_(127.5).sub_(1)",
+        "div_(255)",
+        "test_bytes_become_floats_from_minus_one_to_one_and_back",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

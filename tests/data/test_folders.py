@@ -1,131 +1,15 @@
-"""Pairs: the same row, the same coin; folders of two squares in one picture, good and bad."""
+"""Folders in several layouts: classes, two squares in one picture, two domains in four folders."""
 
-import dataclasses
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gan_lessons.data import Pairs, TensorData, TwoDomains, folder, ring, side_by_side
-from tests.helpers import images, pairs, same
-
-
-def colours(n=100, side=4):
-    """Pairs of which both images say which they are: i as input, 255 - i as target."""
-    values = torch.arange(n, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, side, side).clone()
-    return Pairs(TensorData(values, None, "up"), TensorData(255 - values, None, "down"))
-
-
-def test_pairs_describe_themselves():
-    data = pairs()
-    assert (len(data), data.shape, data.is_images) == (40, (1, 32, 32), True)
-    assert data.device == torch.device("cpu")
-    assert data.name == "random images to their negatives"
-    assert repr(data).startswith("Pairs('random images to their negatives', shape=(1, 32, 32)")
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        data.flip = True
-
-
-def test_a_row_of_a_batch_is_a_pair():
-    x, y = colours().batch(500)
-    assert x.shape == y.shape == (500, 3, 4, 4)
-    assert torch.allclose(x, -y)
-    assert len(x[:, 0, 0, 0].unique()) > 80, "drawn from all of them"
-
-
-@pytest.mark.parametrize(("flip", "crop"), [(True, None), (False, 24), (True, 24)])
-def test_input_and_target_share_coin_and_place(flip, crop):
-    data = pairs().augmented(flip=flip, crop=crop)
-    x, y = data.batch(64)
-    assert x.shape[1:] == data.shape == ((1, 24, 24) if crop else (1, 32, 32))
-    assert torch.allclose(x, -y, atol=1e-6)
-    plain = pairs()
-    assert not same(x, plain.batch(64, torch.Generator().manual_seed(0)).x[..., : x.shape[-1]])
-
-
-def test_flips_and_crops_really_happen():
-    one = pairs(1)
-    whole, mirrored = one.inputs.floats(), one.inputs.floats().flip(-1)
-    x = one.augmented().batch(400).x
-    kinds = [(x == kind).flatten(1).all(1) for kind in (whole, mirrored)]
-    assert (kinds[0] | kinds[1]).all()
-    assert 150 < kinds[1].sum() < 250
-    assert len(one.augmented(flip=False, crop=31).batch(400).x.flatten(1).unique(dim=0)) == 4
-
-
-def test_nothing_is_flipped_unless_asked_for():
-    x = pairs(1).batch(50).x
-    assert same(x, pairs(1).inputs.floats().expand(50, -1, -1, -1))
-    assert not pairs().flip
-
-
-def test_a_generator_makes_batches_repeatable():
-    data = pairs().augmented(crop=30)
-    a, b = (data.batch(9, torch.Generator().manual_seed(4)) for _ in range(2))
-    assert same(a.x, b.x)
-    assert same(a.y, b.y)
-
-
-def test_a_subset_keeps_pairs_together_and_its_settings():
-    part = colours().augmented(crop=3).subset([3, 50])
-    assert len(part) == 2
-    assert part.shape == (3, 3, 3)
-    assert part.inputs.values[:, 0, 0, 0].tolist() == [3, 50]
-    assert part.targets.values[:, 0, 0, 0].tolist() == [252, 205]
-    assert part.name == "2 of: up to 2 of: down"
-
-
-def test_moving_moves_both_and_keeps_the_settings():
-    moved = colours().augmented(crop=2).to("meta")
-    assert moved.inputs.device.type == moved.targets.device.type == moved.device.type == "meta"
-    assert (moved.flip, moved.crop) == (True, 2)
-
-
-def test_what_is_no_pair_is_refused():
-    with pytest.raises(TypeError, match="targets must be a TensorData, not Tensor: side_by_side"):
-        Pairs(images(), images().values)
-    with pytest.raises(ValueError, match=r"40 inputs and 39 targets: give one target for each"):
-        Pairs(images(), images(39))
-    with pytest.raises(ValueError, match=r"shape \(1, 32, 32\), targets \(3, 32, 32\): load both"):
-        Pairs(images(), images(40, (3, 32, 32)))
-    with pytest.raises(ValueError, match="inputs are on cpu, the targets on meta"):
-        Pairs(colours().inputs, colours().targets.to("meta"))
-    with pytest.raises(ValueError, match=r"crop is 33, and the images are 32 x 32"):
-        Pairs(images(), images(), crop=33)
-    with pytest.raises(ValueError, match="flip and crop are for images"):
-        Pairs(ring(n=10), ring(n=10), flip=True)
-
-
-def test_points_may_be_pairs():
-    assert Pairs(ring(n=10), ring(n=10)).batch(3).y.shape == (3, 2)
-
-
-# --- nothing of it reaches what learns without pairs ---------------------------------------------
-
-
-@pytest.mark.parametrize("which", ["first", "second"])
-def test_pairs_are_no_domain(which):
-    both = {"first": images(), "second": images()} | {which: pairs()}
-    with pytest.raises(TypeError, match=f"{which} is a Pairs, whose rows belong together"):
-        TwoDomains(**both)
-
-
-def test_pairs_alone_are_no_two_domains():
-    with pytest.raises(TypeError, match="first is a Pairs, whose rows belong together"):
-        TwoDomains(pairs())
-    with pytest.raises(TypeError, match="second must be a TensorData, not NoneType"):
-        TwoDomains(images())
-
-
-def test_the_way_out_that_the_error_names_works_and_shares_no_row():
-    data, k = colours(), 50
-    two = TwoDomains(data.subset(slice(0, k)).inputs, data.subset(slice(k, None)).targets)
-    first = {v.item() for v in two.first.values[:, 0, 0, 0]}
-    second = {255 - v.item() for v in two.second.values[:, 0, 0, 0]}
-    assert not first & second
-    assert first | second == set(range(100))
-
+from gan_lessons.data import TwoDomains, folder, side_by_side, two_folders
+from tests.helpers import same
+from tests.mutants import mutants, survivors
 
 # --- two squares in one picture ------------------------------------------------------------------
 
@@ -264,7 +148,7 @@ def test_wrong_paths_say_what_to_do(tmp_path, load, monkeypatch):
         ({"limit": 0}, "limit is 0: give a whole number"),
     ],
 )
-def test_wrong_options_are_refused(drawings, options, message):
+def test_wrong_options_of_pairs_are_refused(drawings, options, message):
     with pytest.raises(ValueError, match=message):
         side_by_side(drawings, **options)
 
@@ -283,3 +167,99 @@ def test_the_real_layout(real_data):
     with Image.open(first) as picture:
         right = np.array(picture.crop((256, 0, 512, 256)).resize((64, 64), Image.BICUBIC))
     assert np.abs(right.transpose(2, 0, 1).astype(int) - data.inputs.values[0].numpy()).max() <= 1
+
+
+# --- four folders ------------------------------------------------------------------------------
+
+FRUIT = {"trainA": "red", "trainB": "orange", "testA": "darkred", "testB": "yellow"}
+
+
+@pytest.fixture
+def four(tmp_path):
+    """Four folders with pictures of one colour each, of different sizes and numbers."""
+    for k, (name, colour) in enumerate(FRUIT.items()):
+        (tmp_path / "fruit" / name).mkdir(parents=True)
+        for i in range(2 + k):
+            picture = Image.new("RGB", (40 + 30 * i, 64), colour)
+            picture.save(tmp_path / "fruit" / name / f"{i}.png")
+    return tmp_path / "fruit"
+
+
+def test_a_is_the_first_domain_and_b_the_second(four):
+    data = two_folders(four)
+    assert (len(data.first), len(data.second), data.shape) == (2, 3, (3, 64, 64))
+    assert data.first.values[0, :, 0, 0].tolist() == [255, 0, 0]
+    assert data.second.values[0, :, 0, 0].tolist() == [255, 165, 0]
+    assert data.name.startswith("fruit, trainA, 2 pictures of your own / fruit, trainB, 3")
+    test = two_folders(str(four), "test", 32)
+    assert (len(test.first), len(test.second), test.shape) == (4, 5, (3, 32, 32))
+    assert test.first.values[0, :, 0, 0].tolist() == [139, 0, 0]
+
+
+def test_options_reach_both_folders(four):
+    data = two_folders(four, size=28, channels=1, limit=1)
+    assert (len(data.first), len(data.second), data.shape) == (1, 1, (1, 28, 28))
+
+
+def test_any_two_folders_are_two_domains(four):
+    data = TwoDomains(folder(four / "testB"), folder(four / "trainA"))
+    x, y = data.augmented(crop=60).batch(9)
+    assert x.shape == y.shape == (9, 3, 60, 60)
+    with pytest.raises(ValueError, match=r"those of the second \(3, 32, 32\): load both with one"):
+        TwoDomains(folder(four / "testB", 64), folder(four / "trainA", 32))
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        (["trainB"], r"no folder trainB in .*folders: testA, testB, trainA\).*into trainA and the"),
+        (["trainA", "trainB"], r"no folder trainA and no folder trainB in .*TwoDomains\(folder"),
+        (list(FRUIT), r"\(its folders: none\)"),
+    ],
+)
+def test_a_missing_folder_is_named(four, gone, message):
+    for name in gone:
+        shutil.rmtree(four / name)
+    with pytest.raises(FileNotFoundError, match=message):
+        two_folders(four)
+
+
+def test_a_broken_file_is_named_and_skipped_an_empty_folder_is_an_error(four, capsys):
+    (four / "trainA" / "0.png").write_bytes(b"\x89PNG")
+    assert len(two_folders(four).first) == 1
+    assert "Skipped 1 picture that cannot be read: 0.png.\n" in capsys.readouterr().out
+    (four / "trainA" / "1.png").unlink()
+    with pytest.raises(ValueError, match=r"None of the 1 picture .*trainA' can be read"):
+        two_folders(four)
+    (four / "trainA" / "0.png").unlink()
+    with pytest.raises(ValueError, match=r"There is no picture in .*trainA"):
+        two_folders(four)
+
+
+def test_wrong_paths_and_splits(four, tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no folder 'nowhere'"):
+        two_folders("nowhere")
+    (tmp_path / "fruit.zip").touch()
+    with pytest.raises(NotADirectoryError, match="unpack an archive first"):
+        two_folders(tmp_path / "fruit.zip")
+    with pytest.raises(ValueError, match='split is \'trainA\': choose "train" or "test"'):
+        two_folders(four, "trainA")
+    with pytest.raises(ValueError, match=r"Two folders of your own are TwoDomains\(folder"):
+        two_folders(four / "trainA", four / "trainB")
+    with pytest.raises(ValueError, match="size is 256: choose"):
+        two_folders(four, size=256)
+
+
+MUTANTS = mutants(
+    "data.folders",
+    (
+        "data, pairs: the folder above all splits, so that training sees the test pictures",
+        "if len(parts) > 1:",
+        "if False:",
+        "test_training_and_test_pictures_are_not_mixed",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

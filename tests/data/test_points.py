@@ -1,4 +1,4 @@
-"""The toys: where their modes are, how wide, and that a seed decides."""
+"""Points: where their modes are, how wide, and that a seed decides."""
 
 import math
 
@@ -55,11 +55,11 @@ def test_swiss_roll_is_a_spiral_without_modes():
     assert abs(noise.std().item() - 0.1) < 0.003
 
 
-@pytest.mark.parametrize("toy", [ring, grid, swiss_roll])
-def test_a_seed_decides_and_the_global_state_is_spared(toy):
+@pytest.mark.parametrize("points", [ring, grid, swiss_roll])
+def test_a_seed_decides_and_the_global_state_is_spared(points):
     state = torch.get_rng_state()
-    assert torch.equal(toy(n=100, seed=1).values, toy(n=100, seed=1).values)
-    assert not torch.equal(toy(n=100, seed=1).values, toy(n=100, seed=2).values)
+    assert torch.equal(points(n=100, seed=1).values, points(n=100, seed=1).values)
+    assert not torch.equal(points(n=100, seed=1).values, points(n=100, seed=2).values)
     assert torch.equal(torch.get_rng_state(), state)
 
 

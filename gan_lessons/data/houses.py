@@ -1,65 +1,10 @@
-"""Facades from label maps: the photographs of pix2pix, and generated houses for a short run."""
-
-from dataclasses import replace
-from pathlib import Path
+"""Generated facades: label maps, and houses of which each map leaves something open."""
 
 import torch
 from torch import Tensor
 
-from gan_lessons.data.archives import Archive, find_or_fetch, is_official
-from gan_lessons.data.digits import check_size
-from gan_lessons.data.pairs import Pairs, side_by_side
-from gan_lessons.data.pictures import LARGEST
-from gan_lessons.data.tensors import TensorData
-
-# No checksum of this archive has been published. Its size is known from many logs of downloads; the
-# sum of the first download is written down beside it, and every later one is compared with that.
-ARCHIVE = Archive(
-    folder="facades",
-    url="https://efrosgans.eecs.berkeley.edu/pix2pix/datasets/facades.tar.gz",
-    size=30_168_306,
-    sha256=None,
-    counts={"train": 400, "val": 100, "test": 106},
-)
-
-
-class FacadesUnavailable(FileNotFoundError):
-    """The facades can neither be read nor be downloaded; the message says why and what to do."""
-
-
-def facades(
-    split: str = "train",
-    size: int = 64,
-    *,
-    data_dir: str | Path | None = None,
-    download: bool = True,
-) -> Pairs:
-    """Label maps of facades and the photographs, (3, size, size) each; prints what it loaded.
-
-    `split` is "train" (400 pairs), "val" (100) or "test" (106). They are read from the folder
-    `facades` in the cache folder, or in `data_dir`, else the official archive is downloaded and
-    unpacked there. A folder that was put there by hand may be another edition: its name then says
-    "a copy". `size` is 28..64, or up to 72 to crop from.
-
-    Raises ValueError for an unknown split or size, and `FacadesUnavailable`, a FileNotFoundError,
-    where there is no folder, no download, or under the smoke budget.
-
-    Source: Tylecek and Sara 2013, the CMP Facade Database, as cut for pix2pix by Isola et al. 2017.
-    """
-    if split not in ARCHIVE.counts:
-        raise ValueError(f'split is {split!r}: choose "train", "val" or "test".')
-    check_size(size, largest=LARGEST)
-    folder = find_or_fetch(ARCHIVE, [split], data_dir, download, FacadesUnavailable)
-    pairs = side_by_side(folder / split, size, input_side="right")
-    edition = "official archive" if is_official(ARCHIVE, folder) else "a copy"
-    kind = {"train": "training", "val": "validation", "test": "test"}[split]
-    name = f"facades, {len(pairs):,} {kind} photographs ({edition})"
-    print(f"Facades: {len(pairs):,} {kind} pairs at {size} x {size} ({edition}).")
-    return Pairs(
-        replace(pairs.inputs, name="label maps"),
-        replace(pairs.targets, name=name),
-    )
-
+from gan_lessons.data.sets import Pairs
+from gan_lessons.data.tensors import KINDS, TensorData, check_size
 
 # The colours of the generated label maps, as bytes.
 LABELS = {
@@ -107,8 +52,7 @@ def toy_facades(n: int = 5000, size: int = 32, seed: int = 0, *, split: str = "t
     generator = torch.Generator().manual_seed(2 * seed + (split == "test"))
     parts = [_draw(min(1000, n - start), size, generator) for start in range(0, n, 1000)]
     maps, houses = (torch.cat(part) for part in zip(*parts, strict=True))
-    kind = "training" if split == "train" else "test"
-    name = f"toy facades, {n:,} {kind} houses at {size} x {size}"
+    name = f"toy facades, {n:,} {KINDS[split]} houses at {size} x {size}"
     return Pairs(TensorData(maps, None, "label maps"), TensorData(houses, None, name))
 
 

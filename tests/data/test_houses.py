@@ -1,14 +1,14 @@
-"""Generated facades: what the map decides, what it leaves open; the folder of the real ones."""
+"""Generated facades: what the map decides and what it leaves open."""
 
 import time
 
 import pytest
 import torch
-from PIL import Image
 
-from gan_lessons.data import FacadesUnavailable, Pairs, facades, toy_facades
-from gan_lessons.data.facades import LABELS, MATERIALS, WALL
+from gan_lessons.data import Pairs, toy_facades
+from gan_lessons.data.houses import LABELS, MATERIALS, WALL
 from tests.helpers import same
+from tests.mutants import mutants, survivors
 
 
 def where(data: Pairs, label: str) -> torch.Tensor:
@@ -149,59 +149,16 @@ def test_wrong_options_are_refused(options, message):
         toy_facades(**options)
 
 
-# --- the real ones -------------------------------------------------------------------------------
+MUTANTS = mutants(
+    "data.houses",
+    (
+        "data, facades: the test houses are training houses",
+        'manual_seed(2 * seed + (split == "test"))',
+        "manual_seed(seed)",
+        "test_same_seed_same_data_and_the_test_split_never_repeats_them",
+    ),
+)
 
 
-@pytest.fixture
-def a_copy(tmp_path):
-    """A data folder with a few pictures in the layout of the facades."""
-    for part, n in (("train", 3), ("test", 2)):
-        (tmp_path / "facades" / part).mkdir(parents=True)
-        for i in range(n):
-            picture = Image.new("RGB", (80, 40), (200, 100, 0))
-            picture.paste((0, 0, 20 * i), (40, 0, 80, 40))
-            picture.save(tmp_path / "facades" / part / f"{i}.png")
-    return tmp_path
-
-
-def test_a_copy_is_read_and_called_one(a_copy, capsys):
-    data = facades("train", 48, data_dir=a_copy)
-    assert capsys.readouterr().out == "Facades: 3 training pairs at 48 x 48 (a copy).\n"
-    assert data.name == "label maps to facades, 3 training photographs (a copy)"
-    assert data.inputs.values[:, 2, 0, 0].tolist() == [0, 20, 40], "the map is the input"
-    assert data.targets.values[0, :, 0, 0].tolist() == [200, 100, 0]
-    assert len(facades("test", data_dir=a_copy, download=False)) == 2
-    assert facades("test", 72, data_dir=a_copy).augmented(crop=64).shape == (3, 64, 64)
-
-
-def test_real_facades(real_data):
-    test = facades("test", data_dir=real_data, download=False)
-    assert (len(test), test.shape) == (106, (3, 64, 64))
-    assert test.name == "label maps to facades, 106 test photographs (a copy)"
-    red_and_blue = test.inputs.floats()[:, [0, 2]].mean((0, 2, 3))
-    assert red_and_blue[0] < red_and_blue[1] - 0.2, "walls are blue in the label maps"
-
-
-def test_a_missing_part_is_named(a_copy):
-    with pytest.raises(FacadesUnavailable, match=r"has no folder val \(its folders: test, train\)"):
-        facades("val", data_dir=a_copy)
-
-
-def test_without_a_folder_it_says_what_to_do(tmp_path):
-    with pytest.raises(FacadesUnavailable, match=r"facades is not in data_dir: put it there, or"):
-        facades(data_dir=tmp_path, download=False)
-    with pytest.raises(FileNotFoundError, match=r"could not be downloaded \(.*unpack https://"):
-        facades(data_dir=tmp_path / "new")
-    assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
-
-
-def test_the_smoke_budget_reads_nothing(monkeypatch):
-    monkeypatch.setenv("GAN_LESSONS_BUDGET", "smoke")
-    with pytest.raises(FacadesUnavailable, match="smoke budget: no disk, no network"):
-        facades()
-
-
-@pytest.mark.parametrize(("split", "size"), [("valid", 64), ("train", 256), ("trainA", 64)])
-def test_unknown_splits_and_sizes_are_refused(a_copy, split, size):
-    with pytest.raises(ValueError, match="choose"):
-        facades(split, size, data_dir=a_copy)
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)
