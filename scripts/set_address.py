@@ -7,7 +7,8 @@
 
 The one source is `repository.url` in `_config.yml`. Derived from it are the first code cell of each
 chapter, the links to Colab and to the rendered book in the README and the pages, the clone command,
-`CITATION.cff` and the links in `pyproject.toml`.
+`CITATION.cff` and the links in `pyproject.toml`. As long as it is the placeholder, the rendered
+book takes the address of the git remote instead; `book/_ext/public_address.py` does that.
 
 A `file://` address goes into the first cells only: they then install the package from a repository
 on this machine. Run the script without an address to undo that.
@@ -15,6 +16,7 @@ on this machine. Run the script without an address to undo that.
 
 import argparse
 import re
+import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlparse
@@ -27,16 +29,25 @@ ROOT = Path(__file__).resolve().parent.parent
 # can register this one and be installed by our first cells.
 PLACEHOLDER = "https://github.com/set_address/gan-lessons"
 
-FIRST_CELL = """\
+INSTALL = """\
 try:
     import gan_lessons
 except ModuleNotFoundError:
     %pip install -q "git+{address}"
     import gan_lessons
-
-gan_lessons.start("{chapter}")"""
+"""
+FIRST_CELL = INSTALL + '\ngan_lessons.start("{chapter}")'
 
 ADDRESS_LINE = re.compile(r"^(?P<before>repository:\n\s+url:\s*)(?P<url>\S+)", re.MULTILINE)
+CITED_LINE = re.compile(r"^repository-code:\s*(?P<url>\S+)", re.MULTILINE)
+
+# What git knows a repository on GitHub by: https://…, ssh://…, or git@github.com:owner/name.
+REMOTE = re.compile(
+    r"(?:(?:https?|ssh|git)://(?:[^@/\s]+@)?(?:www\.|ssh\.)?github\.com(?::\d+)?/"
+    r"|(?:[^@/:\s]+@)?github\.com:/?)"
+    r"(?P<owner>[\w-]+)/(?P<name>[\w.-]+?)(?:\.git)?/?",
+    re.IGNORECASE,
+)
 
 
 def address(root: Path = ROOT) -> str:
@@ -54,6 +65,27 @@ def parse(url: str) -> tuple[str, str]:
     if parts.scheme != "https" or parts.netloc != "github.com" or len(path) != 2 or not all(path):
         raise ValueError(f"{url!r} is no address like https://github.com/owner/name.")
     return path[0], path[1]
+
+
+def from_remote(url: str) -> str | None:
+    """The public address of what git calls a remote; None if that is not on GitHub.
+
+    A name or a token before the @ is left out: the address goes onto pages.
+    """
+    found = REMOTE.fullmatch(url.strip())
+    return f"https://github.com/{found['owner']}/{found['name']}" if found else None
+
+
+def remote(root: Path = ROOT) -> str | None:
+    """The address of the git remote `origin`; None without git, a remote, or GitHub."""
+    if not (root / ".git").exists():  # git would look in the folders above, at other repositories
+        return None
+    command = ["git", "-C", str(root), "remote", "get-url", "origin"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return from_remote(done.stdout) if done.returncode == 0 else None
 
 
 def forms(url: str) -> dict[str, str]:
@@ -114,13 +146,12 @@ def apply(url: str, root: Path = ROOT, *, write: bool = True) -> list[Path]:
     cells only. ValueError for what is neither.
     """
     everywhere = urlparse(url).scheme != "file"
-    old, new = forms(address(root)), forms(url) if everywhere else {}
+    replacements = _replacements(url, root) if everywhere else {}
+    repository = forms(url)["repository"] if everywhere else url
     changed = []
     for path in text_files(root) if everywhere else []:
         before = path.read_text(encoding="utf-8")
-        after = before
-        for form, text in new.items():
-            after = after.replace(old[form], text)
+        after = _replaced(before, replacements)
         if after != before:
             changed.append(path)
             if write:
@@ -128,16 +159,36 @@ def apply(url: str, root: Path = ROOT, *, write: bool = True) -> list[Path]:
     for path in chapters(root):
         notebook = nbformat.read(path, as_version=4)
         before = nbformat.writes(notebook)
-        set_first_cell(notebook, chapter_name(path), new.get("repository", url))
+        set_first_cell(notebook, chapter_name(path), repository)
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
-                for form, text in new.items():
-                    cell.source = cell.source.replace(old[form], text)
+                cell.source = _replaced(cell.source, replacements)
         if nbformat.writes(notebook) != before:
             changed.append(path)
             if write:
                 write_notebook(notebook, path)
     return changed
+
+
+def _replacements(url: str, root: Path) -> dict[str, str]:
+    """What the files may say now, each with what they shall say.
+
+    `_config.yml` may have been edited by hand; `CITATION.cff` then still has what the others have.
+    A chapter that has just been added may come with the placeholder.
+    """
+    present = [address(root), PLACEHOLDER]
+    citation = root / "CITATION.cff"
+    if citation.exists() and (cited := CITED_LINE.search(citation.read_text(encoding="utf-8"))):
+        present.append(cited["url"])
+    new = forms(url)
+    return {old: new[form] for known in present for form, old in forms(known).items()}
+
+
+def _replaced(text: str, replacements: dict[str, str]) -> str:
+    for old, new in replacements.items():
+        end = "" if old.endswith("/") else r"(?![\w-])"  # owner/name is no part of owner/name-2
+        text = re.sub(re.escape(old) + end, new, text)
+    return text
 
 
 def strangers(root: Path = ROOT) -> list[str]:

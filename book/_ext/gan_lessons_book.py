@@ -5,6 +5,7 @@
   package sphinx-mathjax-offline; of its 24 MB only the parts that a page can ask for are copied.
 - The map of the family on the first page, made from `book/family.yml`. A chapter is a link if
   `_toc.yml` lists it, and marked as planned if not, so the map cannot fall behind the book.
+- The public address of the repository, or no links to it: see `public_address.py`.
 - Single options of the theme. `html_theme_options` in `_config.yml` would replace all that Jupyter
   Book sets, and the Colab button with it.
 """
@@ -13,6 +14,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import public_address
 import yaml
 from docutils import nodes
 from sphinx import addnodes
@@ -35,6 +37,7 @@ def setup(app):
     app.add_directive("family-part", FamilyPart)
     app.connect("config-inited", set_options)
     app.connect("builder-inited", copy_mathjax)
+    public_address.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -93,6 +93,19 @@ def equation_tags() -> dict[str, list[Path]]:
     return found
 
 
+def equations() -> dict[str, str]:
+    """Each tag of the book with the equation that stands before it, in single blanks."""
+    found = {}
+    for path in [*CHAPTERS, *PAGES]:
+        for block in re.findall(r"\$\$(.+?)\$\$", prose(path), flags=re.DOTALL):
+            body = re.sub(r"\\(begin|end)\{align\*?\}", "", block)
+            lines = re.split(r"\\\\(?!\w)", body) if len(TAG.findall(body)) > 1 else [body]
+            for line in lines:
+                for tag in TAG.findall(line):
+                    found[tag] = " ".join(TAG.sub("", line).split())
+    return found
+
+
 @cache
 def functions(folder: Path) -> list[tuple[Path, ast.FunctionDef]]:
     """All functions and methods below a folder, or in one file, with their files."""
@@ -129,3 +142,43 @@ def oracles() -> dict[str, tuple[Path, ast.FunctionDef]]:
             if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "oracle":
                 found[ast.literal_eval(decorator.args[0])] = (path, function)
     return found
+
+
+def stated() -> dict[str, str]:
+    """Each tag with the equation that stands beside its oracle, or where it is taken over."""
+    found = {}
+    for path, call in _calls():
+        tag, *_, latex = (ast.literal_eval(argument) for argument in call.args)
+        assert tag not in found, f"{path.name}: {tag} is stated twice"
+        found[tag] = " ".join(latex.split())
+    return found
+
+
+def taken_over() -> dict[str, str]:
+    """Each tag that a variant takes over from another one, with the owner's tag: by the tests."""
+    calls = [call for _, call in _calls() if call.func.id == "taken_over"]
+    return {ast.literal_eval(c.args[0]): ast.literal_eval(c.args[1]) for c in calls}
+
+
+def named_as_taken_over() -> dict[str, str]:
+    """The same by the docstrings of the package: "[DCGAN-D] is [GAN-D]"."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        form = TAG_FORM.pattern
+        pairs = re.finditer(rf"\[(?P<tag>{form})\]\s+is\s+\[(?P<owner>{form})\](?!\s+plus)", text)
+        found |= {pair["tag"]: pair["owner"] for pair in pairs}
+    return found
+
+
+@cache
+def _calls() -> list[tuple[Path, ast.Call]]:
+    """All calls of `oracle` and `taken_over` in the tests."""
+    return [
+        (path, node)
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and node.args
+        and getattr(node.func, "id", "") in ("oracle", "taken_over")
+    ]

@@ -193,6 +193,29 @@ def test_setting_it_again_changes_nothing(checkout):
     assert set_address.apply(NEW, checkout) == []
 
 
+def contents(root):
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_there_and_back_again_every_byte_is_the_same(checkout):
+    before = contents(checkout)
+    set_address.apply(NEW, checkout)
+    assert contents(checkout) != before
+    set_address.apply(OLD, checkout)
+    assert contents(checkout) == before
+
+
+@pytest.mark.parametrize("first", [OLD, "https://github.com/a/b", NEW.removesuffix("-name")])
+def test_an_address_edited_by_hand_is_written_everywhere(checkout, first):
+    set_address.apply(NEW, checkout)
+    wanted = contents(checkout)
+    set_address.apply(first, checkout)
+    config = checkout / "_config.yml"
+    config.write_text(config.read_text(encoding="utf-8").replace(first, NEW), encoding="utf-8")
+    set_address.apply(set_address.address(checkout), checkout)
+    assert contents(checkout) == wanted
+
+
 def test_checking_writes_nothing(checkout):
     before = (checkout / "README.md").read_bytes()
     changed = set_address.apply(NEW, checkout, write=False)
