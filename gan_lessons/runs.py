@@ -1,25 +1,20 @@
 """A run: the trained model, its history, and how it is saved, loaded and set back."""
 
 import dataclasses
-import importlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from gan_lessons import __version__
 from gan_lessons.devices import own_randomness, pick_device, random_state
+from gan_lessons.files import read_tensors, replacing, write_tensors
 from gan_lessons.model import Model
+from gan_lessons.names import class_of, config_of, name_of
 
 
 def build(model_class: type[Model], config: Any, device: torch.device) -> Model:
@@ -121,13 +116,12 @@ class Run:
         `run.safetensors` holds everything; `run.json` repeats what a person wants to read. Each
         file is replaced in one move, so an interrupted save leaves the old one.
         """
-        folder = Path(folder)
+        folder = Path(folder).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         tensors, facts = _pack(self)
-        with replacing(folder / "run.safetensors") as path:
-            save_file(tensors, path, metadata={"run": json.dumps(facts)})
+        write_tensors(folder / "run.safetensors", tensors, facts)
         with replacing(folder / "run.json") as path:
-            path.write_text(json.dumps(facts, indent=1) + "\n")
+            path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         return folder
 
 
@@ -200,15 +194,15 @@ def _pack(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{i}.{key}": value for i, slot in state["state"].items() for key, value in slot.items()
         }
     tensors = {
-        f"{group}/{name}": value.detach().cpu().contiguous().clone()
+        f"{group}/{name}": value
         for group, members in groups.items()
         for name, value in members.items()
     }
     facts = {name: getattr(run, name) for name in FACTS}
     facts |= {
         "steps": run.steps,
-        "model_class": _name_of(type(run.model)),
-        "config_class": _name_of(type(run.config)),
+        "model_class": name_of(type(run.model)),
+        "config_class": name_of(type(run.config)),
         "config": dataclasses.asdict(run.config),
         "snapshot_steps": run.snapshot_steps,
         "monitored": run.monitored,
@@ -217,41 +211,50 @@ def _pack(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, facts
 
 
-def _name_of(cls: type) -> str:
-    return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def _class_of(name: str) -> type:
-    module, _, qualname = name.partition(":")
-    if not module.startswith("gan_lessons."):  # a file must not choose what gets imported
-        raise ValueError(f"The run's class {name} is not part of gan_lessons; rebuild it by hand.")
-    value: Any = importlib.import_module(module)
-    for part in qualname.split("."):
-        value = getattr(value, part)
-    return value
-
-
-def load_run(folder: str | Path, device: str | torch.device | None = None) -> Run:
+def load_run(
+    folder: str | Path,
+    model_class: type[Model] | None = None,
+    device: str | torch.device | None = None,
+) -> Run:
     """The run that `Run.save` wrote into `folder`, on `device` (default: the best one here).
 
-    No run there raises `FileNotFoundError`; a file that is damaged, `ValueError`.
+    A run of a class of your own needs it as `model_class`; the file chooses among the classes of
+    gan_lessons only. No run there raises `FileNotFoundError`; a file that is damaged, or that was
+    written by another version with other settings, `ValueError`. Nothing in the file is executed.
     """
-    path = Path(folder) / "run.safetensors"
+    path = Path(folder).expanduser() / "run.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"No saved run in {folder}; write one with run.save(folder).")
     device = pick_device(device)
+    tensors, facts = read_tensors(path)
     groups: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        group, _, name = key.partition("/")
+        groups.setdefault(group, {})[name] = value
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads(file.metadata()["run"])
-            for key in file.keys():  # noqa: SIM118 - the file is no dictionary
-                group, _, name = key.partition("/")
-                groups.setdefault(group, {})[name] = file.get_tensor(key)
-    except Exception as error:  # safetensors raises a type of its own for damaged files
-        raise ValueError(f"{path} is damaged or is not a saved run: {error}") from error
-    tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["config"].items()}
-    config = _class_of(facts["config_class"])(**tuples)
-    model = build(_class_of(facts["model_class"]), config, device)
+        return _unpack(groups, facts, model_class, device)
+    except Exception as error:  # whatever the facts are, the answer is the same
+        written = facts.get("version", "an unknown version") if isinstance(facts, dict) else "?"
+        raise ValueError(
+            f"{path} cannot be made a run again: {error}. It was written by gan_lessons {written}; "
+            f"this is {__version__}. With that version installed it loads."
+        ) from error
+
+
+def _unpack(
+    groups: dict[str, dict[str, Tensor]],
+    facts: dict[str, Any],
+    model_class: type[Model] | None,
+    device: torch.device,
+) -> Run:
+    """The run that `_pack` took apart."""
+    if model_class is None:
+        model_class = class_of(facts["model_class"], Model)
+        config_class = class_of(facts["config_class"], object)
+    else:  # the reader's own, and its config is where the reader defined or imported it
+        config_class = class_of(facts["config_class"], object, model_class.__module__)
+    config = config_of(config_class, facts["config"])
+    model = build(model_class, config, device)
     run = Run(
         model=model,
         averaged=averaged_copy(model, device),
@@ -281,16 +284,3 @@ def _unpack_optimizer(
         index, _, slot = key.partition(".")
         state.setdefault(int(index), {})[slot] = value
     return {"state": state, "param_groups": facts["optimizers"][name]}
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary neighbour of `path` that takes its place only when it is complete."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -11,72 +11,82 @@ and says so.
 """
 
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
-from gan_lessons.results.making import Job, command_line, plain
-from gan_lessons.runs import replacing
-from gan_lessons.training import budget
-from gan_lessons.translation import measured
+from gan_lessons.comparisons import translation
+from gan_lessons.files import replacing
+from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
 
 FILE = Path(__file__).resolve().parent.parent / "gan_lessons" / "results" / "translation.json"
 
 
+@cache
+def data_of(chapter: str, split: str) -> Any:
+    """What the runs of a chapter are trained and tested on, by the split "train" or "test"."""
+    return only_mnist(translation.COMPARISONS[chapter].data(split))
+
+
 def comparison_jobs(chapter: str) -> Iterator[Job]:
     """Every variant and seed of a chapter."""
-    comparison = measured.COMPARISONS[chapter]
-    data, test = comparison.data("train"), comparison.data("test")
-    if budget() != "smoke" and "scikit-learn" in data.name:
-        sys.exit(f"The tables are about MNIST, but only {data.name} is here.")
-    for seed in measured.SEEDS:
+    comparison = translation.COMPARISONS[chapter]
+    sources = (comparison.module, comparison.measure, comparison.data)
+    for seed in translation.SEEDS:
         for variant in comparison.variants:
-            config = measured.config(chapter, variant)
+            config = translation.config(chapter, variant)
 
             def make(config=config, seed=seed):
+                data, test = data_of(chapter, "train"), data_of(chapter, "test")
                 run = comparison.module.train(config, data, seed=seed, progress=False, snapshots=0)
-                return [{"updates": run.steps, "numbers": comparison.module.measure(run, test)}]
+                return [{"updates": run.steps, "numbers": comparison.measure(run, test)}]
 
-            yield Job(chapter, variant, seed, plain(config), make)
+            yield Job(chapter, variant, seed, plain(config), make, sources)
 
 
 def baseline_jobs() -> Iterator[Job]:
     """What needs no training, for every chapter."""
-    for chapter, comparison in measured.COMPARISONS.items():
+    for chapter, comparison in translation.COMPARISONS.items():
 
-        def make(comparison=comparison):
-            found = comparison.module.baselines(comparison.data("train"), comparison.data("test"))
+        def make(chapter=chapter, comparison=comparison):
+            found = comparison.baselines(data_of(chapter, "train"), data_of(chapter, "test"))
             return [{"what": what, "numbers": numbers} for what, numbers in found.items()]
 
-        yield Job("baselines", chapter, 0, {}, make)
+        yield Job("baselines", chapter, 0, {}, make, (comparison.baselines, comparison.data))
 
 
 def photograph_jobs(folder: Path) -> Iterator[Job]:
     """One run on each set of photographs, and its sheet of pictures in `folder`."""
-    for name, real in measured.PHOTOGRAPHS.items():
+    for name, real in translation.PHOTOGRAPHS.items():
 
         def make(name=name, real=real):
             data, test = real.data("train"), real.data("test")
             run = real.module.train(real.config, data, progress=False, snapshots=0)
             pictures, numbers = real.look(run, data, test)
             with replacing(folder / f"{name}.webp") as fresh:
-                measured.sheet(pictures).save(fresh, "WEBP", quality=90, method=6)
-                fresh.chmod(0o644)
+                translation.sheet(pictures).save(fresh, "WEBP", quality=90, method=6)
             shown = {"kinds": list(pictures), "data": [data.name, test.name]}
             return [
                 {"updates": run.steps, "seconds": round(run.seconds), **shown, "numbers": numbers}
             ]
 
-        yield Job("photographs", name, 0, plain(real.config), make)
+        sources = (real.module, real.look, real.data)
+        yield Job("photographs", name, 0, plain(real.config), make, sources)
+
+
+def makers(path: Path = FILE) -> Makers:
+    """The tables of the file `path` and the jobs of each; sheets of pictures go beside it."""
+    chapters = {chapter: partial(comparison_jobs, chapter) for chapter in translation.COMPARISONS}
+    return chapters | {
+        "baselines": baseline_jobs,
+        "photographs": partial(photograph_jobs, path.parent),
+    }
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     """The command line; returns the exit status."""
-    makers: dict[str, Callable[[], Iterator[Job]]] = {
-        chapter: partial(comparison_jobs, chapter) for chapter in measured.COMPARISONS
-    }
-    makers |= {"baselines": baseline_jobs, "photographs": partial(photograph_jobs, path.parent)}
-    return command_line(__doc__.partition("\n")[0], makers, path, arguments)
+    return command_line(__doc__.partition("\n")[0], makers(path), path, arguments)
 
 
 if __name__ == "__main__":

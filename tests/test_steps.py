@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gan_lessons.steps import adam, evaluating, frozen, update
+from tests.mutants import mutants, survivors
 
 
 def test_update_goes_downhill():
@@ -55,3 +56,36 @@ def test_adam_takes_its_settings():
     assert optimizer.defaults["lr"] == 0.01
     assert optimizer.defaults["betas"] == (0.5, 0.9)
     assert len(optimizer.param_groups[0]["params"]) == 2
+
+
+MUTANTS = mutants(
+    "steps",
+    (
+        "gradients are not cleared before the next step",
+        "        optimizer.zero_grad()\n",
+        "",
+        "test_update_forgets_the_last_gradient",
+    ),
+    (
+        "the discriminator collects gradients of the generator's loss",
+        "        parameter.requires_grad_(False)\n",
+        "        pass\n",
+        "test_frozen_passes_gradients_on_and_collects_none",
+    ),
+    (
+        "the discriminator stays frozen for good",
+        "            parameter.requires_grad_(True)\n",
+        "            pass\n",
+        "test_frozen_passes_gradients_on_and_collects_none",
+    ),
+    (
+        "samples are drawn in training mode: each depends on its batch",
+        "    module.eval()\n",
+        "",
+        "test_evaluating_builds_no_graph_and_restores_each_mode",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

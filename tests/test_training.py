@@ -1,18 +1,19 @@
-"""The loop, the run, saving and resuming, on a model that is as small as can be."""
+"""The loop, and what stops it, on a model that is as small as can be."""
 
 import dataclasses
-import json
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from gan_lessons import runs, training
+from gan_lessons import training
 from gan_lessons.data import ring
-from gan_lessons.foundations import dcgan, gan
-from gan_lessons.training import DivergedError, fit, load_run, resume
+from gan_lessons.foundations import gan
+from gan_lessons.objectives import wgan_gp
+from gan_lessons.training import DivergedError, fit, resume
 from tests.helpers import images, same
+from tests.mutants import mutants, survivors
 
 CONFIG = gan.Config(
     shape=(2,),
@@ -60,47 +61,6 @@ class Poisoned(gan.GAN):
             with torch.no_grad():
                 self.generator.layers[0].weight[0, 0] = float("inf")
         return losses
-
-
-# --- choices ---
-
-
-def test_budget_comes_from_the_environment(monkeypatch):
-    for name in ("smoke", "cpu", "gpu", " GPU "):
-        monkeypatch.setenv("GAN_LESSONS_BUDGET", name)
-        assert training.budget() == name.strip().lower()
-    monkeypatch.setenv("GAN_LESSONS_BUDGET", "huge")
-    with pytest.raises(ValueError, match="set it to one of smoke, cpu, gpu"):
-        training.budget()
-
-
-def test_budget_without_the_variable_comes_from_the_device(monkeypatch):
-    monkeypatch.delenv("GAN_LESSONS_BUDGET")
-    monkeypatch.setattr(training, "pick_device", lambda: torch.device("cpu"))
-    assert training.budget() == "cpu"
-    monkeypatch.setattr(training, "pick_device", lambda: torch.device("cuda"))
-    assert training.budget() == "gpu"
-
-
-def test_preset_takes_a_config_a_name_or_the_budget(monkeypatch):
-    config = gan.Config(steps=3)
-    assert training.preset(config, gan.PRESETS) is config
-    assert training.preset("gpu", gan.PRESETS) is gan.PRESETS["gpu"]
-    monkeypatch.setenv("GAN_LESSONS_BUDGET", "smoke")
-    assert training.preset(None, gan.PRESETS) is gan.PRESETS["smoke"]
-
-
-def test_preset_says_what_there_is():
-    with pytest.raises(ValueError, match="choose one of 'smoke', 'cpu', 'gpu'"):
-        training.preset("fast", gan.PRESETS)
-    with pytest.raises(TypeError, match=r"must be a gan_lessons\.foundations\.gan\.Config"):
-        training.preset({"steps": 3}, gan.PRESETS)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
-def test_a_device_that_is_not_there():
-    with pytest.raises(ValueError, match="has no 'cuda' device; use device='cpu'"):
-        gan.train(CONFIG, ring(n=50), device="cuda")
 
 
 # --- the loop ---
@@ -172,8 +132,41 @@ def test_averaged_weights_follow_the_formula():
 
 def test_decay_zero_averages_nothing():
     run = fit(gan.GAN, dataclasses.replace(CONFIG, steps=20, average_decay=0.0), ring(n=200))
-    for mean, value in zip(run.averaged.parameters(), run.model.parameters(), strict=True):
+    now = run.model.generator.parameters()
+    for mean, value in zip(run.averaged.generator.parameters(), now, strict=True):
         assert same(mean, value)
+
+
+def test_only_what_samples_come_from_is_averaged():
+    """A controller or a pool of past fakes has one value, the present one."""
+
+    class Remembering(gan.GAN):
+        def __init__(self, config):
+            super().__init__(config)
+            self.register_buffer("past", torch.zeros(3))
+
+        def step(self, batch):
+            self.past += 1
+            return super().step(batch)
+
+    run = short(steps=5, model_class=Remembering)
+    assert same(run.model.past, torch.full((3,), 5.0))
+    assert same(run.averaged.past, torch.zeros(3))
+    assert int(run.averaged.steps_done) == 0, "it is never trained"
+
+
+def test_the_loop_counts_and_a_schedule_can_read_it():
+    class Scheduled(gan.GAN):
+        seen: ClassVar[list] = []
+
+        def step(self, batch):
+            self.seen.append(int(self.steps_done))
+            return super().step(batch)
+
+    run = short(steps=7, model_class=Scheduled)
+    assert Scheduled.seen == list(range(7))
+    assert run.steps == int(run.model.steps_done) == 7
+    assert run.model.steps_done.device.type == "cpu", "read without waiting for a device"
 
 
 def test_bfloat16_runs_and_stays_close():
@@ -181,6 +174,31 @@ def test_bfloat16_runs_and_stays_close():
     assert rough.history["generator_loss"].dtype == np.float32
     difference = abs(exact.history["generator_loss"] - rough.history["generator_loss"])
     assert 0 < difference.max() < 0.05
+
+
+def test_autocast_is_for_forward_passes_only(monkeypatch):
+    """PyTorch's documentation advises against it around the backward pass."""
+    seen = set()
+
+    class Asking(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            seen.add(("forward", torch.is_autocast_enabled("cpu")))
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx, slope):
+            seen.add(("backward", torch.is_autocast_enabled("cpu")))
+            return slope
+
+    class Curious(wgan_gp.WGANGP):
+        def __init__(self, config):
+            super().__init__(config)
+            self.discriminator.register_forward_hook(lambda *a: Asking.apply(a[-1]))
+
+    config = wgan_gp.Config(latent_dim=3, hidden=(8,), batch_size=4, critic_steps=1, steps=2)
+    fit(Curious, config, ring(n=200), device="cpu", progress=False, precision="bfloat16")
+    assert seen == {("forward", True), ("backward", False)}
 
 
 @pytest.mark.parametrize(
@@ -221,19 +239,61 @@ def test_a_diverged_run_says_where_and_keeps_the_last_good_state():
     with pytest.raises(DivergedError, match="at step 71 generator_loss") as caught:
         short(model_class=Diverging)
     run = caught.value.run
-    assert run.steps == 50
-    assert run.history["generator_loss"].shape == (50,)
-    assert max(run.snapshot_steps) <= 50
+    last = max(step for step in training._moments(120, training.MOMENTS) if step < 71)
+    assert run.steps == last
+    assert run.history["generator_loss"].shape == (last,)
+    assert max(run.snapshot_steps) <= last
     assert len(run.snapshots) == len(run.snapshot_steps)
     assert run.sample(10).isfinite().all()
     resume(run, ring(n=200), progress=False)  # the 71st call is over; the run goes on
     np.testing.assert_array_equal(run.history["real_score"], short().history["real_score"])
 
 
+def test_nothing_stands_twice_after_a_divergence():
+    options = {"monitor": lambda run: {"steps": run.steps}, "monitor_every": 3, "snapshots": 5}
+    with pytest.raises(DivergedError) as caught:
+        short(model_class=Diverging, **options)
+    run, whole = resume(caught.value.run, ring(n=200), progress=False, **options), short(**options)
+    assert run.monitored == whole.monitored
+    assert run.snapshot_steps == whole.snapshot_steps
+    assert same(run.snapshots, whole.snapshots)
+    assert {len(values) for values in run.history.values()} == {120}
+
+
+def test_the_whole_state_is_copied_where_snapshots_are_and_not_more_often(monkeypatch):
+    copied = []
+    original = training.full_state
+    monkeypatch.setattr(
+        training, "full_state", lambda run: copied.append(run.steps) or original(run)
+    )
+    short(steps=1000)
+    assert len(copied) <= training.MOMENTS + 1
+
+
+def test_an_interruption_loses_no_frame_and_repeats_none():
+    """The frame that was due is taken when the run goes on, and the first one only once."""
+
+    class Impatient(gan.GAN):
+        def step(self, batch):
+            if int(self.steps_done) in (0, 30) and not hasattr(self, f"was{int(self.steps_done)}"):
+                setattr(self, f"was{int(self.steps_done)}", True)
+                raise KeyboardInterrupt
+            return super().step(batch)
+
+    run = short(model_class=Impatient, snapshots=9)
+    assert run.steps == 0
+    resume(run, ring(n=200), progress=False, snapshots=9)
+    assert run.steps == 30
+    resume(run, ring(n=200), progress=False, snapshots=9)
+    assert run.snapshot_steps == short(snapshots=9).snapshot_steps
+    assert len(run.snapshots) == len(run.snapshot_steps)
+    assert run.history["real_score"].shape == (120,)
+
+
 def test_a_weight_that_is_not_finite_is_found():
     with pytest.raises(DivergedError, match="a weight was no longer finite") as caught:
         short(model_class=Poisoned)
-    assert caught.value.run.steps == 100
+    assert caught.value.run.steps == sorted(training._moments(120, training.MOMENTS))[-2]
     assert all(p.isfinite().all() for p in caught.value.run.model.parameters())
 
 
@@ -243,116 +303,51 @@ def test_resume_refuses_what_cannot_go_on():
         resume(run, ring(n=200))
     with pytest.raises(ValueError, match=r"trained on shape \(2,\), not \(1, 32, 32\)"):
         resume(run, images(), steps=20)
+    with pytest.raises(TypeError, match="GAN takes TensorData, not str: try"):
+        resume(run, "data", steps=20)
+    assert run.config.steps == run.model.config.steps == 10, "a refusal changes nothing"
 
 
-# --- sampling ---
+MUTANTS = mutants(
+    "training",
+    (
+        "the average keeps the weight of the new value, not of the old",
+        "get_ema_multi_avg_fn(decay)",
+        "get_ema_multi_avg_fn(1 - decay)",
+        "test_averaged_weights_follow_the_formula",
+    ),
+    (
+        "the seed is ignored",
+        "with own_randomness(device, seed):",
+        "with own_randomness(device, torch.seed()):",
+        "test_same_seed_same_numbers_other_seed_other_numbers",
+    ),
+    (
+        "a look at the samples moves the random numbers of the training",
+        "    with own_randomness(torch.device(run.device)):\n        if run.steps in shown",
+        "    if True:\n        if run.steps in shown",
+        "test_snapshots_and_monitor_do_not_change_the_training",
+    ),
+    (
+        "everything that floats is averaged, also what the loop or a controller keeps",
+        "getattr(m, name).state_dict() for name in model.sampled",
+        "m.state_dict() for name in model.sampled",
+        "test_only_what_samples_come_from_is_averaged",
+    ),
+    (
+        "the whole state is copied every 50 steps",
+        "if run.steps in kept:\n                good",
+        "if run.steps % 50 == 0 or run.steps in kept:\n                good",
+        "test_the_whole_state_is_copied_where_snapshots_are_and_not_more_often",
+    ),
+    (
+        "the first frame is taken again when a run that never began goes on",
+        "if run.steps in shown and run.steps not in run.snapshot_steps:",
+        "if run.steps in shown:",
+        "test_an_interruption_loses_no_frame_and_repeats_none",
+    ),
+)
 
 
-def test_sampling_is_seeded_chunked_and_bounded():
-    run = short(steps=10)
-    assert same(run.sample(30, seed=1), run.sample(30, seed=1))
-    assert not same(run.sample(30), run.sample(30))
-    assert run.sample(30, chunk=7).shape == (30, 2)
-    with pytest.raises(ValueError, match="n must be at least 1"):
-        run.sample(0)
-    with pytest.raises(ValueError, match="z has 5 rows, but n is 6"):
-        run.sample(6, z=torch.zeros(5, 3))
-
-
-def test_sampling_leaves_the_modes_of_the_model_alone():
-    run = short(steps=10)
-    run.averaged.train()
-    run.averaged.discriminator.eval()
-    run.sample(5)
-    assert run.averaged.generator.training
-    assert not run.averaged.discriminator.training
-
-
-def test_to_bytes():
-    values = torch.tensor([-1.0, 0.0, 1.0, 1.2, -7.0]).reshape(5, 1, 1, 1)
-    assert training.to_bytes(values).flatten().tolist() == [0, 128, 255, 255, 0]
-    points = torch.randn(4, 2)
-    assert same(training.to_bytes(points), points)
-
-
-# --- saving ---
-
-
-def test_saved_and_loaded_is_the_same_run(tmp_path):
-    run = short(monitor=lambda run: {"one": 1.0})
-    again = load_run(run.save(tmp_path / "run"), device="cpu")
-    assert same(again.sample(20, seed=3), run.sample(20, seed=3))
-    assert again.config == run.config
-    assert same(again.snapshots, run.snapshots)
-    assert again.snapshot_steps == run.snapshot_steps
-    assert again.monitored == run.monitored
-    assert again.summary() == run.summary()
-    for name, values in run.history.items():
-        np.testing.assert_array_equal(again.history[name], values)
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert facts["steps"] == 120
-    assert facts["config"]["latent_dim"] == 3
-    assert {p.name for p in (tmp_path / "run").iterdir()} == {"run.json", "run.safetensors"}
-
-
-def test_resumed_after_loading_equals_never_interrupted(tmp_path):
-    half = short(steps=60)
-    half.save(tmp_path)
-    loaded = load_run(tmp_path, device="cpu")
-    resume(loaded, ring(n=200), steps=120, progress=False)
-    whole = short()
-    for name, values in whole.history.items():
-        np.testing.assert_array_equal(loaded.history[name], values)
-    assert same(loaded.sample(20, seed=3), whole.sample(20, seed=3))
-
-
-def test_convolutions_go_on_after_loading_as_if_never_interrupted(tmp_path):
-    """Their weights lie channels last in memory, and so must what Adam remembers of them."""
-    data, config = images(), dataclasses.replace(dcgan.PRESETS["smoke"], steps=2, batch_size=8)
-    fit(dcgan.DCGAN, config, data, device="cpu", progress=False).save(tmp_path)
-    loaded = load_run(tmp_path, device="cpu")
-    resume(loaded, data, steps=4, progress=False)
-    config = dataclasses.replace(config, steps=4)
-    whole = fit(dcgan.DCGAN, config, data, device="cpu", progress=False)
-    for name, values in whole.model.state_dict().items():
-        assert same(loaded.model.state_dict()[name], values), name
-
-
-def test_more_steps_are_known_to_the_model():
-    """A schedule over all steps is stretched."""
-    run = short(steps=10)
-    resume(run, ring(n=200), steps=20, progress=False)
-    assert run.config.steps == run.model.config.steps == run.averaged.config.steps == 20
-
-
-def test_an_interrupted_save_leaves_the_old_run(tmp_path, monkeypatch):
-    run = short(steps=10)
-    run.save(tmp_path)
-    before = (tmp_path / "run.safetensors").read_bytes()
-
-    def half_a_file(tensors, path, metadata):
-        path.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(runs, "save_file", half_a_file)
-    with pytest.raises(OSError, match="disk full"):
-        run.save(tmp_path)
-    assert (tmp_path / "run.safetensors").read_bytes() == before
-    assert {p.name for p in tmp_path.iterdir()} == {"run.json", "run.safetensors"}
-
-
-def test_loading_what_is_no_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"write one with run\.save"):
-        load_run(tmp_path)
-    short(steps=10).save(tmp_path)
-    path = tmp_path / "run.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="is damaged or is not a saved run"):
-        load_run(tmp_path)
-
-
-def test_a_saved_run_cannot_choose_what_is_imported(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "_name_of", lambda cls: "os:system")
-    short(steps=10).save(tmp_path)
-    with pytest.raises(ValueError, match="is not part of gan_lessons"):
-        load_run(tmp_path)
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

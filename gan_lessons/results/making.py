@@ -1,12 +1,13 @@
 """What the scripts that make results have in common: jobs, the file, and the command line.
 
 A job is one run with its settings. Its rows go to the file as soon as they are there, so that an
-interruption loses one run at most, and a job whose rows are there, made with the same settings, is
-not done again.
+interruption loses one run at most, and a job whose rows are there, made with the same settings and
+by the same sources, is not done again.
 """
 
 import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ import torch
 from filelock import FileLock
 
 from gan_lessons import __version__
-from gan_lessons.runs import replacing
+from gan_lessons.budgets import budget
+from gan_lessons.files import replacing
+from gan_lessons.results.sources import source_hash
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,23 +33,36 @@ class Job:
     name: str
     seed: int
     settings: dict[str, Any]  # as JSON gives them back, so that they can be compared
-    make: Callable[[], list[dict[str, Any]]]
+    make: Callable[[], list[Row]]
+    sources: tuple[Any, ...]  # what its numbers depend on, as `source_hash` takes it
     apart: tuple[str, ...] = ()  # settings in which two runs of one name and seed may differ
 
-    def has(self, row: dict[str, Any]) -> bool:
-        """Whether a stored row comes from this run."""
-        return self.replaces(row) and row["settings"] == self.settings
-
-    def replaces(self, row: dict[str, Any]) -> bool:
+    def replaces(self, row: Row) -> bool:
         """Whether a stored row comes from this run, or from an older version of it."""
         same = row["name"] == self.name and row["seed"] == self.seed
         old = row["settings"]
         return same and all(old.get(key) == self.settings.get(key) for key in self.apart)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def has(self, row: Row) -> bool:
+        """Whether a stored row comes from this run with these settings."""
+        return self.replaces(row) and row["settings"] == self.settings
+
+    def is_current(self, row: Row) -> bool:
+        """Whether a stored row comes from this run as the sources of today make it."""
+        return self.has(row) and row.get("sources") == source_hash(*self.sources)
+
+    def rows(self) -> list[Row]:
         """Do it: the rows, complete."""
+        return [self.complete(row) for row in self.make()]
+
+    def complete(self, row: Row) -> Row:
+        """A row with what it is, before its numbers; what stands there already is replaced."""
         head = {"name": self.name, "seed": self.seed, "settings": self.settings}
-        return [head | row for row in self.make()]
+        head["sources"] = source_hash(*self.sources)
+        return head | {key: value for key, value in row.items() if key not in head}
+
+
+Makers = Mapping[str, Callable[[], Iterable[Job]]]  # the name of each table, and its jobs
 
 
 def plain(config: Any, unused: Iterable[str] = ()) -> dict[str, Any]:
@@ -52,21 +70,54 @@ def plain(config: Any, unused: Iterable[str] = ()) -> dict[str, Any]:
     return {k: v for k, v in json.loads(json.dumps(vars(config))).items() if k not in unused}
 
 
-def command_line(
-    description: str,
-    makers: Mapping[str, Callable[[], Iterable[Job]]],
-    path: Path,
-    arguments: list[str] | None = None,
-) -> int:
-    """Make the tables of a file, or what the arguments choose of them; returns the exit status.
+def only_mnist(data: Any) -> Any:
+    """The digits `data`, if they are MNIST's or the budget is smoke; else the script stops."""
+    if budget() != "smoke" and "scikit-learn" in data.name:
+        sys.exit(f"The tables are about MNIST, but only {data.name} is here.")
+    return data
 
-    `makers` has the name of each table and what gives its jobs.
+
+def out_of_date(makers: Makers, path: Path) -> list[str]:
+    """What is wrong with a file of results, one line each; empty if today's code would make it.
+
+    Runs that are missing, rows that no job makes, and rows made with other settings or by other
+    sources than those of today.
     """
+    tables, found = _read(path, makers), []
+    for table, make in makers.items():
+        left = list(tables[table])
+        for job in make():
+            rows = [row for row in left if job.replaces(row)]
+            left = [row for row in left if not job.replaces(row)]
+            if fault := _fault(job, rows):
+                found.append(f"{table}: {job.name}, seed {job.seed}: {fault}")
+        found += [f"{table}: {row['name']}, seed {row['seed']}: no job makes it" for row in left]
+    return found
+
+
+def _fault(job: Job, rows: list[Row]) -> str:
+    if not rows:
+        return "missing"
+    if not all(job.has(row) for row in rows):
+        return "made with other settings"
+    return "" if all(job.is_current(row) for row in rows) else "made by other sources"
+
+
+def command_line(
+    description: str, makers: Makers, path: Path, arguments: list[str] | None = None
+) -> int:
+    """Make the tables of a file, or what the arguments choose of them; returns the exit status."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--only", choices=list(makers), help="make this table only")
     parser.add_argument("--name", help="make the runs of this name only, such as WGAN-GP")
     parser.add_argument("--seed", type=int, help="make the runs of this seed only")
     parser.add_argument("--verify", action="store_true", help="repeat some runs and compare")
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take the stored rows for those of today's sources; this runs and verifies nothing, "
+        "so use it only after a change that was shown to change no number",
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # sums are then the same on every machine of a kind
     chosen = [options.only] if options.only else list(makers)
@@ -75,17 +126,28 @@ def command_line(
     jobs = [job for job in jobs if options.seed in (None, job.seed)]
     if options.verify:
         return _verify([job for job in jobs if job.table != "time"], _read(path, makers))
+    if options.adopt:
+        return _adopt(jobs, makers, path)
     for job in jobs:
-        if any(job.has(row) for row in _read(path, makers)[job.table]):
+        if any(job.is_current(row) for row in _read(path, makers)[job.table]):
             continue
         rows = job.rows()
-        with FileLock(Path(tempfile.gettempdir()) / f"{path.name}.lock"):
+        with _locked(path):
             tables = _read(path, makers)  # as another process may have left it meanwhile
             kept = [row for row in tables[job.table] if not job.replaces(row)]
             tables[job.table] = kept + rows
+            tables["made with"] = {
+                "gan_lessons": __version__,
+                "torch": torch.__version__.split("+")[0],
+                "threads": torch.get_num_threads(),
+            }
             _write(path, tables)
         print(job.table, *(_line(job, row) for row in rows), sep="\n  ", flush=True)
     return 0
+
+
+def _locked(path: Path) -> FileLock:
+    return FileLock(Path(tempfile.gettempdir()) / f"{path.name}.lock")
 
 
 def _read(path: Path, names: Iterable[str]) -> dict[str, Any]:
@@ -94,14 +156,27 @@ def _read(path: Path, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _write(path: Path, tables: dict[str, Any]) -> None:
-    tables["made with"] = {
-        "gan_lessons": __version__,
-        "torch": torch.__version__.split("+")[0],
-        "threads": torch.get_num_threads(),
-    }
     with replacing(path) as fresh:
         fresh.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
-        fresh.chmod(0o644)
+
+
+def _adopt(jobs: list[Job], makers: Makers, path: Path) -> int:
+    """Give the stored rows of these jobs the hash of today's sources; returns 0 if all are there.
+
+    Rows with other settings stay as they are, to be made again.
+    """
+    status = 0
+    with _locked(path):
+        tables = _read(path, makers)
+        for job in jobs:
+            rows = tables[job.table]
+            found = [i for i, row in enumerate(rows) if job.has(row)]
+            for i in found:
+                rows[i] = job.complete(rows[i])
+            status |= not found
+            print(f"{job.table}: {job.name}, seed {job.seed}: {len(found) or 'NO'} rows adopted")
+        _write(path, tables)
+    return status
 
 
 def _verify(jobs: list[Job], tables: dict[str, Any]) -> int:
@@ -111,7 +186,7 @@ def _verify(jobs: list[Job], tables: dict[str, Any]) -> int:
     for job in jobs:
         first.setdefault(job.table, job)
     for job in first.values():
-        stored = [row for row in tables[job.table] if job.has(row)]
+        stored = [job.complete(row) for row in tables[job.table] if job.has(row)]
         fresh = json.loads(json.dumps(job.rows()))
         agree = stored == fresh
         status |= not agree
@@ -121,11 +196,11 @@ def _verify(jobs: list[Job], tables: dict[str, Any]) -> int:
     return status
 
 
-def _line(job: Job, row: dict[str, Any]) -> str:
+def _line(job: Job, row: Row) -> str:
     values = (
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in row.items()
-        if key not in ("settings", "name")
+        if key not in ("settings", "sources", "name")
     )
     settings = row["settings"]
     choices = "".join(f", {key} {settings[key]}" for key in job.apart if key in settings)

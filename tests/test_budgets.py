@@ -1,0 +1,39 @@
+"""Budgets and presets."""
+
+import pytest
+import torch
+
+from gan_lessons import budgets
+from gan_lessons.foundations import gan
+
+
+def test_budget_comes_from_the_environment(monkeypatch):
+    for name in ("smoke", "cpu", "gpu", " GPU "):
+        monkeypatch.setenv("GAN_LESSONS_BUDGET", name)
+        assert budgets.budget() == name.strip().lower()
+    monkeypatch.setenv("GAN_LESSONS_BUDGET", "huge")
+    with pytest.raises(ValueError, match="set it to one of smoke, cpu, gpu"):
+        budgets.budget()
+
+
+def test_budget_without_the_variable_comes_from_the_device(monkeypatch):
+    monkeypatch.delenv("GAN_LESSONS_BUDGET")
+    monkeypatch.setattr(budgets, "pick_device", lambda: torch.device("cpu"))
+    assert budgets.budget() == "cpu"
+    monkeypatch.setattr(budgets, "pick_device", lambda: torch.device("cuda"))
+    assert budgets.budget() == "gpu"
+
+
+def test_preset_takes_a_config_a_name_or_the_budget(monkeypatch):
+    config = gan.Config(steps=3)
+    assert budgets.preset(config, gan.PRESETS) is config
+    assert budgets.preset("gpu", gan.PRESETS) is gan.PRESETS["gpu"]
+    monkeypatch.setenv("GAN_LESSONS_BUDGET", "smoke")
+    assert budgets.preset(None, gan.PRESETS) is gan.PRESETS["smoke"]
+
+
+def test_preset_says_what_there_is():
+    with pytest.raises(ValueError, match="choose one of 'smoke', 'cpu', 'gpu'"):
+        budgets.preset("fast", gan.PRESETS)
+    with pytest.raises(TypeError, match=r"must be a gan_lessons\.foundations\.gan\.Config"):
+        budgets.preset({"steps": 3}, gan.PRESETS)
