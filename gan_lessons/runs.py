@@ -40,6 +40,14 @@ class DivergedError(RuntimeError):
         self.run = run
 
 
+class MonitorError(RuntimeError):
+    """The reader's `monitor` has failed. `run` holds the state at that step."""
+
+    def __init__(self, message: str, run: "Run"):
+        super().__init__(message)
+        self.run = run
+
+
 @dataclass
 class Run:
     """A trained model and what is needed to trust it and to repeat it.

@@ -5,7 +5,6 @@ The loop knows nothing about any variant: what it asks of one is in `gan_lessons
 
 import dataclasses
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,13 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm.auto import tqdm
 
 from gan_lessons.budgets import BUDGETS, budget, preset
-from gan_lessons.data import to_bytes
+from gan_lessons.checks import check_data, checked_config, checked_seed
 from gan_lessons.devices import own_randomness, pick_device, random_state, set_random_state
-from gan_lessons.model import Model, check_labels
+from gan_lessons.looks import MOMENTS, Looks, look, moments
+from gan_lessons.model import Model
 from gan_lessons.runs import (
     DivergedError,
+    MonitorError,
     Run,
     averaged_copy,
     build,
@@ -31,6 +32,8 @@ from gan_lessons.runs import (
 __all__ = [
     "BUDGETS",
     "DivergedError",
+    "Looks",
+    "MonitorError",
     "Run",
     "budget",
     "fit",
@@ -42,7 +45,6 @@ __all__ = [
 
 PRECISIONS = ("float32", "bfloat16")
 CHECK_EVERY = 50  # steps between two looks at the losses: each look waits for the device
-MOMENTS = 24  # snapshots of a run, and how often its whole state is kept for a divergence
 
 
 def fit(
@@ -52,26 +54,24 @@ def fit(
     *,
     seed: int = 0,
     device: str | torch.device | None = None,
-    progress: bool = True,
-    snapshots: int = MOMENTS,
     precision: str = "float32",
-    monitor: Callable[[Run], dict[str, float]] | None = None,
-    monitor_every: int | None = None,
+    **looks: Any,
 ) -> Run:
     """Train `model_class(config)` on `data` for `config.steps` steps.
 
-    - `snapshots`: how many times to sample from the fixed noise, closer together at the start.
     - `precision`: "float32", or "bfloat16" for autocast.
-    - `monitor`: called with the run every `monitor_every` steps (default: a tenth of the run); the
-      numbers it returns go to `run.monitored`. It does not disturb the training's random numbers.
+    - `looks`: `progress=True` for a bar, and the other settings of `Looks`, such as `monitor=…` and
+      `checkpoint="runs/mine"`.
 
     Stopping it from the keyboard returns the run so far; `resume` goes on from there. A loss that
-    is no longer finite raises `DivergedError`, which holds the last good state. Bad arguments raise
-    `ValueError`, data of another kind than the model takes `TypeError`. The caller's random numbers
-    are left alone.
+    is no longer finite raises `DivergedError`, a monitor that fails `MonitorError`; both hold the
+    last good state in `run`. Bad arguments raise `ValueError` or `TypeError` before anything is
+    trained. The caller's random numbers are left alone.
     """
-    _check_loop_options(config, precision, snapshots)
-    _check_data(model_class, config, data)
+    config, seed, looks = checked_config(config), checked_seed(seed), Looks.checked(**looks)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}.")
+    check_data(model_class, config, data)
     device = pick_device(device)
     config = dataclasses.replace(config, shape=data.shape)
     data = data.to(device)  # once: the whole data set lives there
@@ -87,31 +87,22 @@ def fit(
             precision=precision,
         )
         run.fixed_inputs = model.fixed_inputs(64, data)
-        _train(run, data, progress, snapshots, monitor, monitor_every)
+        _train(run, data, looks)
     return run
 
 
-def resume(
-    run: Run,
-    data: Any,
-    steps: int | None = None,
-    *,
-    progress: bool = True,
-    snapshots: int = MOMENTS,
-    monitor: Callable[[Run], dict[str, float]] | None = None,
-    monitor_every: int | None = None,
-) -> Run:
+def resume(run: Run, data: Any, steps: int | None = None, **looks: Any) -> Run:
     """Train an interrupted, diverged or loaded run on, in place, until `steps` are done in all.
 
-    On the CPU the result of going on after a save or a divergence is, to the last bit, that of an
-    uninterrupted run; after a stop from the keyboard the step that was cut short is done again.
-    A schedule over all steps, such as CycleGAN's learning rate, is stretched to the new number.
-    Data of another shape or kind and a run that is already done raise an error, as in `fit`, and
-    change nothing.
+    `looks` are those of `fit`. On the CPU the result of going on after a save, a checkpoint or a
+    divergence is, to the last bit, that of an uninterrupted run; after a stop from the keyboard the
+    step that was cut short is done again. A schedule over all steps, such as CycleGAN's learning
+    rate, is stretched to the new number. Data of another shape or kind and a run that is already
+    done raise an error, as in `fit`, and change nothing.
     """
     config = run.config if steps is None else dataclasses.replace(run.config, steps=steps)
-    _check_loop_options(config, run.precision, snapshots)
-    _check_data(type(run.model), config, data)
+    config, looks = checked_config(config), Looks.checked(**looks)
+    check_data(type(run.model), config, data)
     if tuple(data.shape) != tuple(config.shape):
         raise ValueError(f"The run was trained on shape {config.shape}, not {data.shape}.")
     if run.steps >= config.steps:
@@ -121,67 +112,30 @@ def resume(
     device = torch.device(run.device)
     with own_randomness(device):
         set_random_state(run.random_state, device)
-        _train(run, data.to(device), progress, snapshots, monitor, monitor_every)
+        _train(run, data.to(device), looks)
     return run
 
 
-def _check_loop_options(config: Any, precision: str, snapshots: int) -> None:
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; choose one of {', '.join(PRECISIONS)}.")
-    if snapshots < 0:
-        raise ValueError(f"snapshots must not be negative, but is {snapshots}.")
-    for name in ("steps", "batch_size"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"config.{name} must be at least 1, not {getattr(config, name)}.")
-
-
-def _check_data(model_class: type[Model], config: Any, data: Any) -> None:
-    """Data must be of the kind that the model declares, with labels where it needs them."""
-    wanted = model_class.takes
-    if not isinstance(data, wanted):
-        names = " or ".join(kind.__name__ for kind in wanted)
-        raise TypeError(
-            f"{model_class.__name__} takes {names}, not {type(data).__name__}: try "
-            f"{' or '.join(kind.made_by for kind in wanted)}."
-        )
-    if not model_class.needs_labels:
-        return
-    if data.labels is None:
-        raise ValueError(
-            f"{model_class.__name__} needs labels, and {data.name} has none; sort the images into "
-            "one folder a class."
-        )
-    check_labels(data.labels, len(data.labels), config.classes)
-
-
-def _moments(steps: int, count: int) -> set[int]:
-    """`count` steps from 0 to `steps`, closer together at the start, where more changes."""
-    if count == 0:
-        return set()
-    return {round(steps * (i / max(1, count - 1)) ** 1.7) for i in range(count)} | {steps}
-
-
-def _train(
-    run: Run,
-    data: Any,
-    progress: bool,
-    snapshots: int,
-    monitor: Callable[[Run], dict[str, float]] | None,
-    monitor_every: int | None,
-) -> None:
+def _train(run: Run, data: Any, looks: Looks) -> None:
     """The loop itself: fetch, step, average, look."""
     model, config = run.model, run.config
     device = torch.device(run.device)
-    shown, kept = _moments(config.steps, snapshots), _moments(config.steps, MOMENTS)
-    monitor_every = monitor_every or max(1, config.steps // 10)
+    kept = moments(config.steps, MOMENTS)
     average = _Average(run.averaged, model, config.average_decay)
     started = time.perf_counter() - run.seconds
-    bar = tqdm(total=config.steps, initial=run.steps, disable=not progress, leave=False)
+    bar = tqdm(total=config.steps, initial=run.steps, disable=not looks.progress, leave=False)
     pending: list[dict[str, Tensor]] = []
     good = full_state(run)
+
+    def stand() -> None:
+        """Bring the run up to date, as it is seen from outside."""
+        bar.set_postfix(_file(run, pending, good))
+        bar.update(run.steps - bar.n)
+        run.seconds, run.random_state = time.perf_counter() - started, random_state(device)
+
     model.train()
     try:
-        _look(run, shown, monitor, monitor_every)
+        look(run, looks, stand)
         while run.steps < config.steps:
             batch = data.batch(model.samples_per_step)
             if batch.x.dim() == 4:
@@ -192,21 +146,20 @@ def _train(
             model.steps_done += 1
             average.update(run.steps)
             if run.steps % CHECK_EVERY == 0 or run.steps in kept:
-                bar.set_postfix(_file(run, pending, good))
-                bar.update(run.steps - bar.n)
+                stand()
             if run.steps in kept:
                 good = full_state(run)
-            _look(run, shown, monitor, monitor_every)
+            look(run, looks, stand)
     except KeyboardInterrupt:
-        _file(run, pending, good)
+        stand()
         print(f"Stopped at step {run.steps:,} of {config.steps:,}. resume() goes on from here.")
     except DivergedError:
-        bar.close()
         run.seconds = time.perf_counter() - started
         raise  # with the random numbers of the last good state, not those of now
-    bar.close()
-    run.seconds = time.perf_counter() - started
-    run.random_state = random_state(device)
+    finally:
+        bar.close()
+    if looks.checkpoint is not None:
+        run.save(looks.checkpoint)
 
 
 class _Average:
@@ -217,7 +170,9 @@ class _Average:
     """
 
     def __init__(self, averaged: nn.Module, model: nn.Module, decay: float):
-        both = [[getattr(m, name).state_dict() for name in model.sampled] for m in (averaged, model)]
+        both = [
+            [getattr(m, name).state_dict() for name in model.sampled] for m in (averaged, model)
+        ]
         pairs = [
             (mean, now[name])
             for means, now in zip(*both, strict=True)
@@ -232,24 +187,6 @@ class _Average:
     def update(self, step: int) -> None:
         decay = min(self.decay, step / (step + 10))
         get_ema_multi_avg_fn(decay)(self.means, self.values, None)
-
-
-def _look(
-    run: Run,
-    shown: set[int],
-    monitor: Callable[[Run], dict[str, float]] | None,
-    monitor_every: int,
-) -> None:
-    """Snapshot and monitor, where due, without touching the random numbers of the training."""
-    with own_randomness(torch.device(run.device)):
-        if run.steps in shown and run.steps not in run.snapshot_steps:
-            frame = to_bytes(run.averaged.sample(**run.fixed_inputs)).cpu()[None]
-            run.snapshots = frame if run.snapshots is None else torch.cat([run.snapshots, frame])
-            run.snapshot_steps.append(run.steps)
-        due = run.steps and (run.steps % monitor_every == 0 or run.finished)
-        if monitor and due and run.steps not in run.monitored.get("step", []):
-            for name, value in {"step": run.steps, **monitor(run)}.items():
-                run.monitored.setdefault(name, []).append(value)
 
 
 def _file(run: Run, pending: list[dict[str, Tensor]], good: dict[str, Any]) -> dict[str, float]:

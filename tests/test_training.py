@@ -1,17 +1,22 @@
 """The loop, and what stops it, on a model that is as small as can be."""
 
 import dataclasses
+import os
+import random
+import subprocess
+import sys
+import time
 from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from gan_lessons import training
+from gan_lessons import looks, training
 from gan_lessons.data import ring
 from gan_lessons.foundations import gan
 from gan_lessons.objectives import wgan_gp
-from gan_lessons.training import DivergedError, fit, resume
+from gan_lessons.training import DivergedError, MonitorError, fit, load_run, resume
 from tests.helpers import images, same
 from tests.mutants import mutants, survivors
 
@@ -205,7 +210,7 @@ def test_autocast_is_for_forward_passes_only(monkeypatch):
     ("options", "message"),
     [
         ({"precision": "half"}, "choose one of float32, bfloat16"),
-        ({"snapshots": -1}, "snapshots must not be negative"),
+        ({"snapshots": -1}, "snapshots must be at least 0"),
         ({"steps": 0}, r"config\.steps must be at least 1"),
     ],
 )
@@ -239,7 +244,7 @@ def test_a_diverged_run_says_where_and_keeps_the_last_good_state():
     with pytest.raises(DivergedError, match="at step 71 generator_loss") as caught:
         short(model_class=Diverging)
     run = caught.value.run
-    last = max(step for step in training._moments(120, training.MOMENTS) if step < 71)
+    last = max(step for step in looks.moments(120, looks.MOMENTS) if step < 71)
     assert run.steps == last
     assert run.history["generator_loss"].shape == (last,)
     assert max(run.snapshot_steps) <= last
@@ -267,7 +272,7 @@ def test_the_whole_state_is_copied_where_snapshots_are_and_not_more_often(monkey
         training, "full_state", lambda run: copied.append(run.steps) or original(run)
     )
     short(steps=1000)
-    assert len(copied) <= training.MOMENTS + 1
+    assert len(copied) <= looks.MOMENTS + 1
 
 
 def test_an_interruption_loses_no_frame_and_repeats_none():
@@ -293,7 +298,7 @@ def test_an_interruption_loses_no_frame_and_repeats_none():
 def test_a_weight_that_is_not_finite_is_found():
     with pytest.raises(DivergedError, match="a weight was no longer finite") as caught:
         short(model_class=Poisoned)
-    assert caught.value.run.steps == sorted(training._moments(120, training.MOMENTS))[-2]
+    assert caught.value.run.steps == sorted(looks.moments(120, looks.MOMENTS))[-2]
     assert all(p.isfinite().all() for p in caught.value.run.model.parameters())
 
 
@@ -308,45 +313,205 @@ def test_resume_refuses_what_cannot_go_on():
     assert run.config.steps == run.model.config.steps == 10, "a refusal changes nothing"
 
 
-MUTANTS = mutants(
-    "training",
-    (
-        "the average keeps the weight of the new value, not of the old",
-        "get_ema_multi_avg_fn(decay)",
-        "get_ema_multi_avg_fn(1 - decay)",
-        "test_averaged_weights_follow_the_formula",
-    ),
-    (
-        "the seed is ignored",
-        "with own_randomness(device, seed):",
-        "with own_randomness(device, torch.seed()):",
-        "test_same_seed_same_numbers_other_seed_other_numbers",
-    ),
-    (
-        "a look at the samples moves the random numbers of the training",
-        "    with own_randomness(torch.device(run.device)):\n        if run.steps in shown",
-        "    if True:\n        if run.steps in shown",
-        "test_snapshots_and_monitor_do_not_change_the_training",
-    ),
-    (
-        "everything that floats is averaged, also what the loop or a controller keeps",
-        "getattr(m, name).state_dict() for name in model.sampled",
-        "m.state_dict() for name in model.sampled",
-        "test_only_what_samples_come_from_is_averaged",
-    ),
-    (
-        "the whole state is copied every 50 steps",
-        "if run.steps in kept:\n                good",
-        "if run.steps % 50 == 0 or run.steps in kept:\n                good",
-        "test_the_whole_state_is_copied_where_snapshots_are_and_not_more_often",
-    ),
-    (
-        "the first frame is taken again when a run that never began goes on",
-        "if run.steps in shown and run.steps not in run.snapshot_steps:",
-        "if run.steps in shown:",
-        "test_an_interruption_loses_no_frame_and_repeats_none",
-    ),
+# --- bad input ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 2.5}, r"config\.steps must be a whole number, but is 2\.5"),
+        ({"steps": "many"}, r"config\.steps must be a number, not 'many' \(str\)"),
+        ({"steps": True}, r"config\.steps must be a number, not True \(bool\)"),
+        ({"batch_size": 0}, r"config\.batch_size must be at least 1"),
+        ({"latent_dim": -3}, r"config\.latent_dim must be at least 1"),
+        ({"generator_hidden": (8, 0)}, r"config\.generator_hidden\[1\] must be at least 1"),
+        ({"generator_hidden": 8}, r"config\.generator_hidden must be a tuple, not 8 \(int\)"),
+        ({"learning_rate": float("nan")}, r"config\.learning_rate must be finite, but is nan"),
+        ({"learning_rate": -1.0}, r"config\.learning_rate must not be negative"),
+        ({"average_decay": float("inf")}, r"config\.average_decay must be finite"),
+        ({"average_decay": 1.0}, r"config\.average_decay must lie from 0 to below 1"),
+        ({"betas": (0.5,)}, r"config\.betas must have 2 numbers"),
+        ({"betas": (0.5, 1.5)}, r"config\.betas must lie from 0 to below 1"),
+        ({"learning_rate": None}, r"config\.learning_rate must be a number, not None"),
+    ],
 )
+def test_settings_that_no_training_can_have(changes, message):
+    config = dataclasses.replace(CONFIG, **changes)
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(gan.GAN, config, ring(n=200), progress=False)
+
+
+def test_numbers_of_numpy_and_torch_are_settings_seeds_and_measurements(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, steps=np.int64(4), learning_rate=np.float32(1e-3), batch_size=torch.tensor(8)
+    )
+    numbers = {"a": np.float32(0.5), "b": torch.tensor(2.0), "c": np.int64(3), "d": torch.ones(1)}
+    run = fit(
+        gan.GAN, config, ring(n=200), seed=np.int64(3), monitor=lambda run: numbers, progress=False
+    )
+    assert type(run.config.steps) is type(run.seed) is int
+    assert run.monitored["a"][-1] == 0.5
+    again = load_run(run.save(tmp_path))
+    assert again.monitored == run.monitored
+    assert again.seed == 3
+
+
+@pytest.mark.parametrize("seed", [1.5, "a", None, True, -1, 2**63, float("nan")])
+def test_seeds_that_are_none(seed):
+    with pytest.raises((TypeError, ValueError), match="seed must"):
+        fit(gan.GAN, CONFIG, ring(n=200), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"snapshot": 3}, "There is no option snapshot; .* there are progress, snapshots"),
+        ({"snapshots": 2.5}, "snapshots must be a whole number"),
+        ({"monitor_every": 0}, "monitor_every must be at least 1"),
+        ({"every": -1, "checkpoint": "x"}, "every must be at least 1"),
+        ({"monitor": 3}, "monitor must be a function"),
+    ],
+)
+def test_looks_that_cannot_be(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        short(**options)
+
+
+def test_a_monitor_that_fails_keeps_the_run():
+    def failing(run):
+        if run.steps == 60:
+            raise ZeroDivisionError("no class was covered")
+        return {"steps": run.steps}
+
+    with pytest.raises(MonitorError, match="at step 60: ZeroDivisionError: no class") as caught:
+        short(monitor=failing, monitor_every=30)
+    run = caught.value.run
+    assert run.steps == len(run.history["real_score"]) == 60
+    assert run.monitored["step"] == [30]
+    resume(
+        run, ring(n=200), monitor=lambda run: {"steps": run.steps}, monitor_every=30, progress=False
+    )
+    assert run.monitored["step"] == [30, 60, 90, 120]
+    np.testing.assert_array_equal(run.history["real_score"], short().history["real_score"])
+
+
+def test_a_monitor_that_returns_no_numbers_is_told_at_once():
+    with pytest.raises(MonitorError, match="must return numbers by name, but picture is"):
+        short(monitor=lambda run: {"picture": torch.zeros(3)}, monitor_every=30)
+
+
+# --- checkpoints -------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_a_run_that_goes_on_bit_by_bit(tmp_path):
+    class Crashing(gan.GAN):
+        def step(self, batch):
+            if int(self.steps_done) == 77:
+                raise MemoryError("somebody else took it all")
+            return super().step(batch)
+
+    with pytest.raises(MemoryError):
+        short(model_class=Crashing, checkpoint=tmp_path / "run", every=25)
+    run = load_run(tmp_path / "run", Crashing, device="cpu")
+    assert run.steps == len(run.history["real_score"]) == 75
+    run.model.__class__ = gan.GAN
+    resume(run, ring(n=200), checkpoint=tmp_path / "run", every=25, progress=False)
+    whole = short()
+    for name, values in whole.history.items():
+        np.testing.assert_array_equal(run.history[name], values)
+    assert same(run.sample(20, seed=3), whole.sample(20, seed=3))
+    assert run.snapshot_steps == whole.snapshot_steps
+    last = load_run(tmp_path / "run", device="cpu")
+    assert last.finished
+    assert same(last.sample(20, seed=3), whole.sample(20, seed=3))
+
+
+KILLED = """
+import sys
+from gan_lessons.data import ring
+from gan_lessons.training import fit, load_run, resume
+from tests.test_training import CONFIG, gan
+import dataclasses, pathlib
+folder, steps = sys.argv[1], int(sys.argv[2])
+data = ring(n=200)
+options = {"checkpoint": folder, "every": 50, "progress": False, "snapshots": 5}
+if pathlib.Path(folder, "run.safetensors").exists():
+    run = load_run(folder, device="cpu")
+    print("at", run.steps, flush=True)
+    resume(run, data, **options)
+else:
+    print("at 0", flush=True)
+    fit(gan.GAN, dataclasses.replace(CONFIG, steps=steps), data, device="cpu", **options)
+print("done", flush=True)
+"""
+
+
+def test_a_killed_training_loses_one_interval_at_most(tmp_path, root):
+    """`GAN_LESSONS_KILLS=50` for a long test."""
+    kills, steps = int(os.environ.get("GAN_LESSONS_KILLS", "1")), 4000
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "run"), str(steps)]
+    rng, reached = random.Random(0), 0
+    for _ in range(kills):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+            at = int(process.stdout.readline().split()[1])
+            assert at >= reached, "a checkpoint went backwards, or was lost"
+            assert at % 50 == 0
+            time.sleep(rng.uniform(0.05, 0.6))
+            process.kill()
+            reached = at
+    subprocess.run(command, check=True, cwd=root, stdout=subprocess.DEVNULL)
+    run, whole = load_run(tmp_path / "run", device="cpu"), short(steps=steps, snapshots=5)
+    for name, values in whole.history.items():
+        np.testing.assert_array_equal(run.history[name], values)
+    assert same(run.sample(20, seed=3), whole.sample(20, seed=3))
+    left = {p.name for p in (tmp_path / "run").iterdir()}
+    assert left == {"run.json", "run.safetensors"}, "leftovers of killed saves are swept"
+
+
+MUTANTS = [
+    *mutants(
+        "training",
+        (
+            "the average keeps the weight of the new value, not of the old",
+            "get_ema_multi_avg_fn(decay)",
+            "get_ema_multi_avg_fn(1 - decay)",
+            "test_averaged_weights_follow_the_formula",
+        ),
+        (
+            "the seed is ignored",
+            "with own_randomness(device, seed):",
+            "with own_randomness(device, torch.seed()):",
+            "test_same_seed_same_numbers_other_seed_other_numbers",
+        ),
+        (
+            "everything that floats is averaged, also what the loop or a controller keeps",
+            "getattr(m, name).state_dict() for name in model.sampled",
+            "m.state_dict() for name in model.sampled",
+            "test_only_what_samples_come_from_is_averaged",
+        ),
+        (
+            "the whole state is copied every 50 steps",
+            "if run.steps in kept:\n                good",
+            "if run.steps % 50 == 0 or run.steps in kept:\n                good",
+            "test_the_whole_state_is_copied_where_snapshots_are_and_not_more_often",
+        ),
+    ),
+    *mutants(
+        "looks",
+        (
+            "a look at the samples moves the random numbers of the training",
+            "        with own_randomness(torch.device(run.device)):\n            _monitor",
+            "        if True:\n            _monitor",
+            "test_snapshots_and_monitor_do_not_change_the_training",
+        ),
+        (
+            "the first frame is taken again when a run that never began goes on",
+            "if run.steps in shown and run.steps not in run.snapshot_steps:",
+            "if run.steps in shown:",
+            "test_an_interruption_loses_no_frame_and_repeats_none",
+        ),
+    ),
+]
 
 
 def test_planted_mistakes_are_caught():

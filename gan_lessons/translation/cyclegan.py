@@ -14,7 +14,7 @@ batches of more than one image, fewer steps, a higher learning rate, no identity
 averaged weights; points in the plane, too, with perceptrons.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class Config(ResidualSettings):
 
     cycle_weight: float = 10.0  # of the round trips, against 1 for the games; 0 leaves them out
     identity_weight: float = 0.0  # of the identity term; 0 leaves it out
-    pool_size: int = 50  # past fakes that a discriminator may see again; 0 for none
+    pool_size: int = field(default=50, metadata={"least": 0})  # past fakes to see again; 0: none
     learning_rate: float = 5e-4  # of Adam at the start, for all players
     decay_from: float = 0.5  # share of the steps after which the learning rate falls to 0; 1: never
     betas: tuple[float, float] = (0.5, 0.999)  # of Adam, for all players
