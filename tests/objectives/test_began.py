@@ -1,34 +1,27 @@
-"""BEGAN: its equations against oracles, the controller, and what each step moves."""
+"""BEGAN: the losses of an autoencoder, the controller, and what both come to."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
-from torch import nn
 
 from gan_lessons.data import Batch, TensorData
 from gan_lessons.metrics import wasserstein_1d
 from gan_lessons.objectives import began
-from gan_lessons.training import load_run
-from tests.helpers import images, moved, same
+from tests.helpers import same
+from tests.mutants import generated, mutants, survivors
 from tests.oracles import check, oracle, scores
 
-SMALL = replace(began.PRESETS["smoke"], width=8)  # wide enough for no layer to start dead
-POINTS = replace(SMALL, shape=(2,), hidden=(16,), latent_dim=8, code_dim=4)
-
-
-@pytest.fixture
-def model():
-    torch.manual_seed(0)
-    return began.BEGAN(SMALL)
+POINTS = began.Config(shape=(2,), hidden=(16,), latent_dim=8, code_dim=4)
 
 
 # --- equations ---------------------------------------------------------------------------------
 
 
-@oracle("BEGAN-L")
+@oracle("BEGAN-L", r"\mathcal L(v) = \frac1d \sum_{i=1}^{d} \left| v_i - D(v)_i \right|")
 def autoencoder_errors(samples, reconstructions):
     """One sum of absolute differences for each sample, over the number of its numbers."""
     return np.array(
@@ -36,35 +29,26 @@ def autoencoder_errors(samples, reconstructions):
     )
 
 
-@oracle("BEGAN-D")
+@oracle("BEGAN-D", r"L_D = \mathbb E_x\, \mathcal L(x) - k\, \mathbb E_z\, \mathcal L(G(z))")
 def began_d(real_errors, fake_errors, k):
     return np.mean(real_errors) - k * np.mean(fake_errors)
 
 
-@began_d.gradient
-def _(real_errors, fake_errors, k):
-    return {
-        "real_errors": np.full(real_errors.shape, 1 / real_errors.size),
-        "fake_errors": np.full(fake_errors.shape, -k / fake_errors.size),
-    }
-
-
-@oracle("BEGAN-G")
+@oracle("BEGAN-G", r"L_G = \mathbb E_z\, \mathcal L(G(z))")
 def began_g(fake_errors):
     return np.mean(fake_errors)
 
 
-@began_g.gradient
-def _(fake_errors):
-    return {"fake_errors": np.full(fake_errors.shape, 1 / fake_errors.size)}
-
-
-@oracle("BEGAN-K")
+@oracle(
+    "BEGAN-K",
+    r"k_{t+1} = \min\bigl(\max\bigl(k_t + \lambda_k\, (\gamma\, \mathcal L(x) - \mathcal "
+    r"L(G(z))),\, 0\bigr),\, 1\bigr)",
+)
 def controlled(k, real_error, fake_error, gamma, gain):
     return np.median([0.0, k + gain * (gamma * real_error - fake_error), 1.0])
 
 
-@oracle("BEGAN-M")
+@oracle("BEGAN-M", r"M = \mathcal L(x) + \left| \gamma\, \mathcal L(x) - \mathcal L(G(z)) \right|")
 def global_measure(real_error, fake_error, gamma):
     return max(
         real_error + gamma * real_error - fake_error, real_error - gamma * real_error + fake_error
@@ -92,8 +76,14 @@ def test_generator_loss():
     check("BEGAN-G", began.generator_loss, fake_errors=abs(scores(7)))
 
 
+def control(k, real_error, fake_error, gamma, gain=0.1):
+    """What the model's controller reports for these numbers."""
+    own = SimpleNamespace(k=k.clone(), config=SimpleNamespace(gamma=gamma, gain=gain))
+    return began.BEGAN.control_step(own, real_error, fake_error)
+
+
 def next_k(k, real_error, fake_error, gamma, gain):
-    return began.next_k(k, began.balance(real_error, fake_error, gamma), gain)
+    return control(k, real_error, fake_error, gamma, gain)["k"]
 
 
 def number(value):
@@ -118,24 +108,30 @@ def test_k_moves_towards_the_balance_unless_it_is_clipped(k):
 
 
 def test_no_gradient_reaches_k():
-    error = torch.tensor(0.3, requires_grad=True)
-    assert not next_k(torch.tensor(0.5), error, error, 0.5, 0.1).requires_grad
+    off_balance = torch.tensor(0.3, requires_grad=True)
+    assert not began.next_k(torch.tensor(0.5), off_balance, 0.1).requires_grad
 
 
 @pytest.mark.parametrize("fake", [0.05, 0.25, 0.7])
 def test_global_measure(fake):
     def measure(real_error, fake_error, gamma):
-        return began.convergence(real_error, began.balance(real_error, fake_error, gamma))
+        return control(torch.tensor(0.0), real_error, fake_error, gamma)["convergence"]
 
-    check("BEGAN-M", measure, real_error=number(0.6), fake_error=number(fake), gamma=0.4)
-    assert global_measure(0.6, fake, 0.4) >= 0.6
-    assert global_measure(0.6, 0.24, 0.4) == pytest.approx(0.6), "equal exactly in balance"
+    errors = {"real_error": number(0.6), "fake_error": number(fake)}
+    check("BEGAN-M", measure, gradient=False, gamma=0.4, **errors)
+
+
+def test_the_measure_is_the_error_of_the_data_exactly_in_balance():
+    real = torch.tensor(0.6)
+    for fake, above in ((0.24, 0.0), (0.2, 0.04), (0.3, 0.06)):
+        measure = control(real, real, torch.tensor(fake), 0.4)["convergence"]
+        assert measure.item() == pytest.approx(0.6 + above)
 
 
 # --- facts -------------------------------------------------------------------------------------
 
 
-@oracle("BEGAN-W")
+@oracle("BEGAN-W", r"W_1(\mu_1, \mu_2) \ge \left| m_1 - m_2 \right|")
 def difference_of_means(a, b):
     return abs(np.mean(a) - np.mean(b))
 
@@ -152,7 +148,11 @@ def test_the_difference_of_the_means_is_below_the_wasserstein_distance(seed):
     assert exact == pytest.approx(difference_of_means(a, shifted), rel=1e-12)
 
 
-@oracle("BEGAN-RAMP")
+@oracle(
+    "BEGAN-RAMP",
+    r"k_t = \min\bigl(\max\bigl(k_0 + t\, \lambda_k\, (\gamma\, \mathcal L_x - \mathcal "
+    r"L_G),\, 0\bigr),\, 1\bigr)",
+)
 def after_constant_errors(k, real_error, fake_error, gamma, gain, t):
     return np.clip(k + t * gain * (gamma * real_error - fake_error), 0, 1)
 
@@ -168,7 +168,11 @@ def test_constant_errors_drive_k_along_a_line(k, fake):
         assert value == 0, "from 0 and with fakes too hard, k stays 0: a plain autoencoder"
 
 
-@oracle("BEGAN-SUM")
+@oracle(
+    "BEGAN-SUM",
+    r"\frac1T \sum_{t=0}^{T-1} \bigl( \gamma\, \mathcal L(x) - \mathcal L(G(z)) \bigr)_t = "
+    r"\frac{k_T - k_0}{\lambda_k\, T}",
+)
 def mean_off_balance(first_k, last_k, gain, t):
     return (last_k - first_k) / (gain * t)
 
@@ -184,7 +188,7 @@ def test_k_keeps_the_sum_of_the_imbalance():
     assert mean == pytest.approx(mean_off_balance(k[0].item(), k[-1].item(), 0.01, 300), rel=1e-10)
 
 
-@oracle("BEGAN-LOOP")
+@oracle("BEGAN-LOOP", r"\mu^2 - (2 - \alpha)\,\mu + 1 - \alpha + \lambda_k\, \alpha\, s = 0")
 def growth_per_step(gain, slope, lag):
     """The larger modulus of the two eigenvalues of the controlled line, and whether they turn."""
     matrix = np.array([[1.0, -gain], [lag * slope, 1.0 - lag]])
@@ -215,7 +219,11 @@ def test_gains_that_settle_swing_and_explode(slope, lag):
         assert settled != grows, f"gain {gain}: k is {k.item():.3f}"
 
 
-@oracle("BEGAN-PATHS")
+@oracle(
+    "BEGAN-PATHS",
+    r"\nabla_v\, \mathcal L(v) = \frac1d\, (I - J)^\top \operatorname{sign}\bigl(v - "
+    r"D(v)\bigr)",
+)
 def slope_of_the_error(v, matrix):
     """Gradient of mean |v - A v|: (I - A)^T sign(v - A v) / d."""
     return (np.eye(len(v)) - matrix).T @ np.sign(v - matrix @ v) / len(v)
@@ -254,48 +262,7 @@ def test_the_generator_step_follows_the_gradient_through_both_occurrences():
     np.testing.assert_allclose(bias.grad.numpy(), numerical, rtol=1e-4)
 
 
-# --- networks ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(1, 28, 28), (1, 32, 32), (3, 64, 64), (2,)])
-def test_reconstructions_have_the_shape_of_the_samples(shape):
-    config = replace(SMALL, shape=shape, code_dim=5)
-    model = began.BEGAN(config)
-    x = torch.rand(4, *shape)
-    code = model.discriminator.encoder(x)
-    assert code.numel() == 4 * 5, "everything passes through the code"
-    assert model.discriminator(x).shape == x.shape
-    assert began.errors(x, model.discriminator(x)).shape == (4,)
-    assert model.sample(4).shape == x.shape
-
-
-def test_the_error_of_a_sample_does_not_depend_on_its_company(model):
-    D, x = model.discriminator, images(8).floats(slice(8))
-    assert not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in D.modules())
-    torch.testing.assert_close(D(x)[:2], D(x[:2]), atol=1e-6, rtol=1e-5)
-
-
-# --- steps -------------------------------------------------------------------------------------
-
-
-def test_each_step_moves_one_network(model):
-    real = images().floats(slice(16))
-    model.k.fill_(0.5)
-    assert moved(model, lambda: model.discriminator_step(real)) == {"discriminator"}
-    assert moved(model, lambda: model.generator_step(16)) == {"generator"}
-    assert moved(model, lambda: model.control_step(*torch.rand(2))) == set()
-    assert moved(model, lambda: model.step(images().batch(16))) == {"discriminator", "generator"}
-
-
-def test_no_loss_leaves_a_gradient_at_the_other_network(model):
-    model.k.fill_(0.5)
-    model.discriminator_step(images().floats(slice(16)))
-    assert all(p.grad is None for p in model.generator.parameters()), "detach is missing"
-    before = [p.grad.clone() for p in model.discriminator.parameters()]
-    model.generator_step(16)
-    after = [p.grad for p in model.discriminator.parameters()]
-    assert all(same(a, b) for a, b in zip(after, before, strict=True)), "D is not frozen"
-    assert all(p.requires_grad for p in model.discriminator.parameters()), "D stays frozen"
+# --- the step ----------------------------------------------------------------------------------
 
 
 def test_the_steps_report_the_losses_of_the_equations():
@@ -309,8 +276,6 @@ def test_the_steps_report_the_losses_of_the_equations():
     before.load_state_dict(model.state_dict())
     generator = before.generator
     result = model.step(Batch(real, None))
-    assert [len(z) for z in drawn] == [16, 16]
-    assert not same(*drawn), "the generator gets fresh noise"
 
     def error(D, x):
         return (x - D(x)).abs().mean().item()
@@ -331,32 +296,24 @@ def test_k_starts_at_zero_and_the_discriminator_as_a_plain_autoencoder():
     torch.manual_seed(0)
     model, real = began.BEGAN(POINTS), torch.randn(16, 2)
     assert model.k == 0
+    assert "k" in model.state_dict(), "it is saved with the run"
     result = model.discriminator_step(real)
     assert same(result["discriminator_loss"], result["real_error"])
 
 
-def test_the_history_of_k_keeps_every_value(model):
-    history = [model.step(images().batch(8))["k"] for _ in range(3)]
+def test_the_history_of_k_keeps_every_value():
+    model = began.BEGAN(POINTS)
+    history = [model.step(Batch(torch.randn(8, 2), None))["k"] for _ in range(3)]
     assert len({k.item() for k in history}) == 3, "entries share one tensor"
     assert all(k.shape == () and not k.requires_grad for k in history)
 
 
-def test_k_is_saved_with_the_run(tmp_path):
-    run = began.train(replace(SMALL, steps=3), images(), device="cpu", progress=False, snapshots=1)
-    assert run.model.k > 0
-    again = load_run(run.save(tmp_path), device="cpu")
-    assert same(again.model.k, run.model.k)
-
-
-def test_sample_takes_noise_or_a_number(model):
-    z = model.noise(4)
-    assert same(model.sample(z=z), model.sample(z=z))
-    assert same(model.sample(z=z)[:2], model.sample(z=z[:2])), "in evaluation"
-    assert not same(model.sample(4), model.sample(4))
-    assert not model.sample(4).requires_grad
-
-
 # --- train -------------------------------------------------------------------------------------
+
+
+def test_the_presets_are_what_the_chapter_says():
+    for config in began.PRESETS.values():
+        assert (config.code_dim, config.gamma, config.gain) == (16, 0.9, 0.5)
 
 
 def test_the_game_comes_to_its_balance_on_points():
@@ -373,7 +330,7 @@ def test_the_game_comes_to_its_balance_on_points():
         average_decay=0.95,
     )
     data = TensorData(values, name="one Gaussian")
-    run = began.train(config, data, device="cpu", progress=False, snapshots=1)
+    run = began.train(config, data, device="cpu", progress=False, snapshots=0)
     last = {name: values[-150:].mean() for name, values in run.history.items()}
     assert run.history["k"][-150:].min() > 0
     assert run.history["k"][-150:].max() < 1
@@ -381,8 +338,136 @@ def test_the_game_comes_to_its_balance_on_points():
     assert (run.sample(1000, seed=0).mean(0) - torch.tensor([1.0, -1.0])).norm() < 0.5
 
 
-def test_unknown_presets_and_foreign_configs_are_refused():
-    with pytest.raises(ValueError, match="choose one of 'smoke', 'cpu', 'gpu'"):
-        began.train("large", images())
-    with pytest.raises(TypeError, match=r"must be a gan_lessons\.objectives\.began\.Config"):
-        began.train({"steps": 3}, images())
+# --- planted mistakes --------------------------------------------------------------------------
+
+MUTANTS = mutants(
+    "objectives.began",
+    (
+        "BEGAN: the error is summed over the pixels, and the controller is far too strong",
+        ".abs().flatten(1).mean(1)",
+        ".abs().flatten(1).sum(1)",
+        "test_error_of_each_sample",
+    ),
+    (
+        "BEGAN: the error is the mean over the batch, not one for each sample",
+        ".abs().flatten(1).mean(1)",
+        ".abs().mean()",
+        "test_error_of_each_sample",
+    ),
+    (
+        "BEGAN: the fakes' error is added, so the discriminator learns to redraw them",
+        "return real_errors.mean() - k * fake_errors.mean()",
+        "return real_errors.mean() + k * fake_errors.mean()",
+        "test_discriminator_loss",
+    ),
+    (
+        "BEGAN: gamma stands at the fakes' error, on the wrong side",
+        "return gamma * real_error - fake_error",
+        "return real_error - gamma * fake_error",
+        "test_controller",
+    ),
+    (
+        "BEGAN: the controller pushes k away from the balance",
+        "return gamma * real_error - fake_error",
+        "return fake_error - gamma * real_error",
+        "test_k_moves_towards_the_balance_unless_it_is_clipped",
+    ),
+    (
+        "BEGAN: k is not clamped",
+        ".detach().clamp(0, 1)",
+        ".detach()",
+        "test_controller",
+    ),
+    (
+        "BEGAN: k is clamped below only",
+        ".detach().clamp(0, 1)",
+        ".detach().clamp(min=0)",
+        "test_controller",
+    ),
+    (
+        "BEGAN: k drags the graph of every step along",
+        ".detach().clamp(0, 1)",
+        ".clamp(0, 1)",
+        "test_no_gradient_reaches_k",
+    ),
+    (
+        "BEGAN: the measure of convergence has no absolute value",
+        "return real_error + off_balance.abs()",
+        "return real_error + off_balance",
+        "test_global_measure",
+    ),
+    (
+        "BEGAN: the gradient is cut at the target, the first G(z) of the generator's loss",
+        "return (samples - reconstructions)",
+        "return (samples.detach() - reconstructions)",
+        "test_both_occurrences_of_the_sample_carry_gradient",
+    ),
+    (
+        "BEGAN: the generator's step cuts the gradient at the target",
+        "generator_loss(errors(fake, self.discriminator(fake)))",
+        "generator_loss(errors(fake.detach(), self.discriminator(fake)))",
+        "test_the_generator_step_follows_the_gradient_through_both_occurrences",
+    ),
+    (
+        "BEGAN: the generator's step cuts the gradient at the reconstruction",
+        "generator_loss(errors(fake, self.discriminator(fake)))",
+        "generator_loss(errors(fake, self.discriminator(fake.detach())))",
+        "test_the_generator_step_follows_the_gradient_through_both_occurrences",
+    ),
+    (
+        "BEGAN: k starts at 1, against an autoencoder that cannot redraw anything yet",
+        'self.register_buffer("k", torch.tensor(0.0))',
+        'self.register_buffer("k", torch.tensor(1.0))',
+        "test_k_starts_at_zero_and_the_discriminator_as_a_plain_autoencoder",
+    ),
+    (
+        "BEGAN: k is no buffer and is lost when the run is saved",
+        'self.register_buffer("k", torch.tensor(0.0))',
+        "self.k = torch.tensor(0.0)",
+        "test_k_starts_at_zero_and_the_discriminator_as_a_plain_autoencoder",
+    ),
+    (
+        "BEGAN: the history holds k itself, so that every entry is the last value",
+        '"k": self.k.clone()',
+        '"k": self.k',
+        "test_the_history_of_k_keeps_every_value",
+    ),
+    (
+        "BEGAN: .data[0] of a number without axes, which torch has refused since 0.5",
+        '"k": self.k.clone()',
+        '"k": self.k.data[0].clone()',
+        "test_the_history_of_k_keeps_every_value",
+    ),
+    (
+        "BEGAN: k is moved by the fakes of the discriminator's step",
+        'self.control_step(logged["real_error"], logged["generator_loss"])',
+        'self.control_step(logged["real_error"], (logged["real_error"] - '
+        'logged["discriminator_loss"]) / self.k)',
+        "test_the_steps_report_the_losses_of_the_equations",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)
+
+
+# What changes nothing, and why.
+BOTH_WAYS = "a distance is the same both ways"
+NO_GRADIENT = "next_k lets no gradient through, and the loop keeps no graph of what is logged"
+EQUIVALENT = {
+    "discriminator_step: real and self.discriminator(real) exchanged in "
+    "`real_errors = errors(real, self.discriminator(real))`": BOTH_WAYS,
+    "discriminator_step: fake and self.discriminator(fake) exchanged in "
+    "`fake_errors = errors(fake, self.discriminator(fake))`": BOTH_WAYS,
+    "generator_step: fake and self.discriminator(fake) exchanged in "
+    "`loss = generator_loss(errors(fake, self.discriminator(fake)))`": BOTH_WAYS,
+    "control_step: no detach in `off_balance = balance(real_error.detach(), fake_error.detach(), "
+    "self.config.gamma)`": NO_GRADIENT,
+    "control_step: no detach in `off_balance = balance(real_error.detach(), fake_error.detach(), "
+    "self.config.gamma)` (again)": NO_GRADIENT,
+}
+
+
+def test_generated_mistakes_are_caught():
+    assert not survivors(__file__, generated(began, EQUIVALENT))

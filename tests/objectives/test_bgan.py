@@ -1,6 +1,6 @@
 """BGAN: its losses, what they descend on exact distributions, the drawing, and the steps."""
 
-import copy
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,13 +11,21 @@ from scipy import special, stats
 from gan_lessons.data import Batch
 from gan_lessons.foundations import gan
 from gan_lessons.objectives import bgan
-from tests.helpers import images, moved, same
-from tests.oracles import check, oracle, scores, sigmoid
+from tests.helpers import images, same
+from tests.mutants import generated, mutants, survivors
+from tests.oracles import check, oracle, scores, sigmoid, taken_over
 
 IMAGES = bgan.Config(width=4, latent_dim=8, draws=5, discrete_hidden=(16,))
 POINTS = bgan.Config(shape=(2,), hidden=(16,), latent_dim=8)
 MODELS = [bgan.BGAN, bgan.DiscreteBGAN, bgan.ReinforceGAN]
 DISCRETE = MODELS[1:]
+
+taken_over(
+    "BGAN-D",
+    "GAN-D",
+    r"L_D = \mathbb E_{x}\,\operatorname{softplus}(-D(x)) + \mathbb "
+    r"E_{z}\,\operatorname{softplus}(D(G(z)))",
+)
 
 
 def table(draws, n, seed=0):
@@ -28,35 +36,11 @@ def table(draws, n, seed=0):
 # --- the losses --------------------------------------------------------------------------------
 
 
-@oracle("BGAN-D")
-def discriminator_loss(real_scores, fake_scores):
-    """The paper's logarithms of probabilities."""
-    return -np.log(sigmoid(real_scores)).mean() - np.log(1 - sigmoid(fake_scores)).mean()
-
-
-@discriminator_loss.gradient
-def _(real_scores, fake_scores):
-    return {
-        "real_scores": -sigmoid(-real_scores) / real_scores.size,
-        "fake_scores": sigmoid(fake_scores) / fake_scores.size,
-    }
-
-
-@oracle("BGAN-G")
+@oracle("BGAN-G", r"L_G = \tfrac12\, \mathbb E_{z}\, D(G(z))^2")
 def generator_loss(fake_scores):
     """Half the mean of (log P - log(1 - P))^2."""
     probability = sigmoid(fake_scores)
     return ((np.log(probability) - np.log(1 - probability)) ** 2).mean() / 2
-
-
-@generator_loss.gradient
-def _(fake_scores):
-    return {"fake_scores": fake_scores / fake_scores.size}
-
-
-def test_discriminator_loss():
-    real, fake = scores(6), scores(4, seed=1) + 0.5
-    check("BGAN-D", bgan.discriminator_loss, real_scores=real, fake_scores=fake)
 
 
 def test_generator_loss():
@@ -64,19 +48,20 @@ def test_generator_loss():
 
 
 @pytest.mark.parametrize("score", [-1e4, -200.0, 20.0, 200.0, 1e4])
-def test_the_losses_are_exact_for_extreme_scores(score):
+def test_the_loss_is_exact_for_extreme_scores(score):
     """float32, where 1 - sigmoid(20) is 0 and its logarithm is minus infinity."""
     fake = torch.tensor([score], requires_grad=True)
     loss = bgan.generator_loss(fake)
     (gradient,) = torch.autograd.grad(loss, fake)
     assert loss.item() == pytest.approx(score**2 / 2)
     assert gradient.item() == score
-    assert bgan.discriminator_loss(torch.zeros(1), fake).item() == pytest.approx(
-        np.log(2) + max(score, 0.0)
-    )
 
 
-@oracle("BGAN-SLOPE")
+@oracle(
+    "BGAN-SLOPE",
+    r"\frac{\partial}{\partial D}\, \tfrac12 D^2 = D, \qquad \frac{\partial}{\partial D} "
+    r"\operatorname{softplus}(-D) = -\sigma(-D) < 0",
+)
 def slope(score):
     """What a fake with this score is pulled by: its own score."""
     return score
@@ -94,7 +79,10 @@ def test_the_slope_changes_its_sign_at_the_boundary_and_the_gans_never_does(scor
     assert non_saturating < 0
 
 
-@oracle("BGAN-LOGP")
+@oracle(
+    "BGAN-LOGP",
+    r"\log g(x \mid z) = \sum_i \big( x_i\, a_i - \operatorname{softplus}(a_i) \big)",
+)
 def log_probability(pixels, logits):
     """The logarithms of P and 1 - P, pixel by pixel, in loops."""
     pixels, probability = np.asarray(pixels), sigmoid(logits)
@@ -131,7 +119,7 @@ def test_log_probabilities_are_finite_for_extreme_logits():
     assert gradient.flatten().tolist() == [1, -1]
 
 
-@oracle("BGAN-W")
+@oracle("BGAN-W", r"w_m = \frac{e^{D(x_m)}}{\sum_{j=1}^{M} e^{D(x_j)}}")
 def importance_weights(fake_scores):
     """P / (1 - P), divided by the sum over the draws."""
     odds = sigmoid(fake_scores) / sigmoid(-fake_scores)
@@ -150,7 +138,7 @@ def test_weights_sum_to_one_over_the_draws_of_each_noise():
     assert (bgan.importance_weights(torch.full((5, 2), 3.0)) == 0.2).all()
 
 
-@oracle("BGAN-ESS")
+@oracle("BGAN-ESS", r"M_\text{eff} = \frac{1}{\sum_{m} w_m^2}")
 def effective_draws(weights):
     return np.mean([1 / sum(w**2 for w in column) for column in weights.T])
 
@@ -164,29 +152,24 @@ def test_effective_draws():
     assert 1 < bgan.effective_draws(torch.tensor(weights)) < 5
 
 
-@oracle("BGAN-DG")
+@oracle(
+    "BGAN-DG",
+    r"L_G = -\mathbb E_{z} \sum_{m=1}^{M} \Big( w_m - \frac1M \Big) \log g(x_m \mid z)",
+)
 def discrete_generator_loss(fake_scores, log_probabilities):
     weights = special.softmax(np.array(fake_scores), axis=0)
     draws, n = log_probabilities.shape
     return -(weights * log_probabilities).sum() / n + log_probabilities.sum() / (draws * n)
 
 
-@discrete_generator_loss.gradient
-def _(fake_scores, log_probabilities):
-    weights = special.softmax(np.array(fake_scores), axis=0)
-    draws, n = log_probabilities.shape
-    return {"log_probabilities": (1 / draws - weights) / n}
-
-
-@oracle("BGAN-R")
+@oracle(
+    "BGAN-R",
+    r"L_G = -\mathbb E_{z}\, \mathbb E_{x \sim g(\cdot \mid z)}\, \big( D(x) - b \big) \log "
+    r"g(x \mid z)",
+)
 def reinforce_generator_loss(fake_scores, log_probabilities):
     rewards = np.array(fake_scores) - np.mean(fake_scores)
     return -np.mean(rewards * log_probabilities)
-
-
-@reinforce_generator_loss.gradient
-def _(fake_scores, log_probabilities):
-    return {"log_probabilities": (np.mean(fake_scores) - fake_scores) / log_probabilities.size}
 
 
 def test_losses_of_drawn_images():
@@ -233,7 +216,11 @@ def differences(function, point, h=1e-5):
     return np.array([(function(point + s) - function(point - s)) / (2 * h) for s in steps])
 
 
-@oracle("BGAN-RATIO")
+@oracle(
+    "BGAN-RATIO",
+    r"D^*(x) = \log \frac{p_r(x)}{p_g(x)}, \qquad e^{D^*(x)}\, p_g(x) = p_r(x), \qquad "
+    r"\mathbb E_{x \sim p_g}\, e^{D^*(x)} = 1",
+)
 def optimal_score(p, q):
     return np.log(p) - np.log(q)
 
@@ -251,7 +238,11 @@ def test_at_the_optimal_score_the_weights_turn_fakes_into_data(seed):
     assert (q * np.exp(best.detach().numpy())).sum() == pytest.approx(1, rel=1e-12)
 
 
-@oracle("BGAN-KL")
+@oracle(
+    "BGAN-KL",
+    r"-\mathbb E_{x \sim p_g}\, e^{D^*(x)}\, \nabla \log p_g(x) = \nabla "
+    r"\operatorname{KL}(p_r \parallel p_g)",
+)
 def divergence(p, theta):
     """KL(p || q) of q = softmax(theta)."""
     return stats.entropy(p, special.softmax(theta))
@@ -265,7 +256,11 @@ def test_the_weighted_loss_descends_the_divergence(seed):
     np.testing.assert_allclose(own, differences(lambda t: divergence(p, t), theta), atol=1e-8)
 
 
-@oracle("BGAN-RKL")
+@oracle(
+    "BGAN-RKL",
+    r"-\mathbb E_{x \sim p_g} \big( D^*(x) - b \big)\, \nabla \log p_g(x) = \nabla "
+    r"\operatorname{KL}(p_g \parallel p_r)",
+)
 def reverse_divergence(p, theta):
     """KL(q || p) of q = softmax(theta)."""
     return stats.entropy(special.softmax(theta), p)
@@ -292,7 +287,11 @@ def test_a_discriminator_that_sees_no_difference_teaches_nothing(loss):
     assert np.abs(gradient(loss, np.full(5, 3.0), draws, theta)).max() < 1e-15
 
 
-@oracle("BGAN-LOO")
+@oracle(
+    "BGAN-LOO",
+    r"D_i - \frac1N \sum_j D_j = \frac{N - 1}{N} \Big( D_i - \frac{1}{N - 1} \sum_{j \ne i} "
+    r"D_j \Big)",
+)
 def rewards_left_one_out(fake_scores):
     """Each score less the mean of all the others."""
     return np.array([s - np.delete(fake_scores, k).mean() for k, s in enumerate(fake_scores)])
@@ -357,7 +356,13 @@ def test_one_draw_teaches_nothing_and_more_draws_come_closer():
     assert 0 < shares[1] < shares[2] < 1
 
 
-@oracle("BGAN-COND")
+@oracle(
+    "BGAN-COND",
+    r"-\mathbb E_{z}\, \mathbb E_{x \sim g(\cdot \mid z)}\, \frac{e^{D(x)}}{\alpha(z)}\, "
+    r"\nabla \log g(x \mid z) = \nabla\, \mathbb E_{z} \operatorname{KL}\big(\tilde p(\cdot "
+    r"\mid z) \parallel g(\cdot \mid z)\big), \quad \tilde p(x \mid z) = \frac{e^{D(x)}\, g(x "
+    r"\mid z)}{\alpha(z)}",
+)
 def divergence_of_the_conditionals(D, thetas, before):
     """Mean over z of KL(e^D g(. | z) / alpha(z) || g(. | z)), the first g as it was before."""
     total = 0.0
@@ -374,17 +379,18 @@ def two_noises():
     return draws, np.log(counts / 16), np.random.default_rng(0).dirichlet(np.ones(5))
 
 
-def gradient_of_two_noises(weights, D, draws, thetas):
-    """Of minus the weighted log-probabilities, with respect to both thetas."""
+def gradient_of_two_noises(as_draws, D, draws, thetas):
+    """Of the discrete loss with respect to both thetas."""
     t = torch.tensor(thetas, requires_grad=True)
     logs = torch.stack([t[z].log_softmax(0)[draws[:, z]] for z in (0, 1)], dim=1)
-    return torch.autograd.grad(-(weights(torch.tensor(D)[draws]) * logs).sum(), t)[0].numpy()
+    loss = bgan.discrete_generator_loss(as_draws(torch.tensor(D)[draws]), as_draws(logs))
+    return torch.autograd.grad(loss, t)[0].numpy()
 
 
 def test_weights_for_each_noise_descend_the_divergence_of_the_conditionals():
     draws, thetas, p = two_noises()
     D = optimal_score(p, np.exp(thetas).mean(0))
-    own = gradient_of_two_noises(lambda s: bgan.importance_weights(s) / 2, D, draws, thetas)
+    own = gradient_of_two_noises(lambda s: s, D, draws, thetas)
 
     def flat(t):
         return divergence_of_the_conditionals(D, t.reshape(2, 5), thetas)
@@ -395,9 +401,7 @@ def test_weights_for_each_noise_descend_the_divergence_of_the_conditionals():
 def test_one_softmax_over_all_noises_descends_the_divergence_of_the_images():
     draws, thetas, p = two_noises()
     D = optimal_score(p, np.exp(thetas).mean(0))
-    own = gradient_of_two_noises(
-        lambda s: bgan.importance_weights(s.reshape(-1, 1)).reshape(s.shape), D, draws, thetas
-    )
+    own = gradient_of_two_noises(lambda s: s.reshape(-1, 1), D, draws, thetas)
 
     def flat(t):
         return stats.entropy(p, special.softmax(t.reshape(2, 5), axis=1).mean(0))
@@ -451,14 +455,6 @@ def test_samples_are_binary_and_drawn_anew(model_class):
     assert model.sample(4).shape == (4, 1, 32, 32)
 
 
-def test_samples_of_continuous_pixels_are_the_generators():
-    model = bgan.BGAN(POINTS)
-    z = model.noise(3)
-    assert same(model.sample(z=z), model.sample(z=z))
-    assert not same(model.sample(3), model.sample(3))
-    assert not model.sample(3).requires_grad
-
-
 @pytest.mark.parametrize("model_class", DISCRETE)
 def test_points_have_no_pixels_to_draw(model_class):
     with pytest.raises(ValueError, match=r"need images, not samples of shape \(2,\)"):
@@ -472,56 +468,40 @@ def real_images(n):
     return images(n).floats()
 
 
-@pytest.mark.parametrize("model_class", MODELS)
-def test_each_step_moves_its_own_network(model_class):
-    model, real = model_class(IMAGES), real_images(6)
-    assert moved(model, lambda: model.discriminator_step(real)) == {"discriminator"}
-    assert moved(model, lambda: model.generator_step(6)) == {"generator"}
-    assert moved(model, lambda: model.step(Batch(real, None))) == {"discriminator", "generator"}
+def passes(model, action):
+    """What the discriminator is given and says while `action` runs."""
+    seen = []
+    hook = model.discriminator.register_forward_hook(
+        lambda _, inputs, output: seen.append((inputs[0], output.detach().double().numpy()))
+    )
+    result = action()
+    hook.remove()
+    return result, [x for x, _ in seen], [said for _, said in seen]
 
 
 @pytest.mark.parametrize("model_class", MODELS)
-def test_no_loss_leaves_a_gradient_at_the_other_network(model_class):
+def test_the_discriminator_is_the_gans(model_class):
     model = model_class(IMAGES)
-    model.discriminator_step(real_images(6))
-    assert all(p.grad is None for p in model.generator.parameters()), "detach is missing"
-    before = [p.grad.clone() for p in model.discriminator.parameters()]
-    model.generator_step(6)
-    after = [p.grad for p in model.discriminator.parameters()]
-    assert all(same(a, b) for a, b in zip(after, before, strict=True)), "D is not frozen"
-    assert all(p.requires_grad for p in model.discriminator.parameters()), "D stays frozen"
+    result, _, (real, fake) = passes(model, lambda: model.discriminator_step(real_images(6)))
+    loss = np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean()
+    assert result["discriminator_loss"].item() == pytest.approx(loss, rel=1e-5)
+    assert result["real_score"].item() == pytest.approx(real.mean(), rel=1e-5)
+    assert result["fake_score"].item() == pytest.approx(fake.mean(), rel=1e-5)
+    assert abs(real.mean() - fake.mean()) > 1e-3, "or the two could be exchanged"
 
 
-@pytest.mark.parametrize("model_class", MODELS)
-def test_both_players_get_fresh_noise(model_class):
-    model, drawn = model_class(IMAGES), []
-    draw = model.noise
-
-    def remember(n):
-        drawn.append(draw(n))
-        return drawn[-1]
-
-    model.noise = remember
-    model.step(Batch(real_images(6), None))
-    assert [len(z) for z in drawn] == [6, 6]
-    assert not same(*drawn)
-    assert not same(draw(6), draw(6))
-
-
-def test_the_step_by_hand():
-    model, real = bgan.BGAN(POINTS), torch.randn(16, 2)
-    other, noise = copy.deepcopy(model), [torch.randn(16, POINTS.latent_dim) for _ in range(2)]
-    queue = iter(noise)
-    model.noise = lambda n: next(queue)
-    result = model.step(Batch(real, None))
-
-    fake_scores = other.discriminator(other.generator(noise[0]).detach())
-    d_loss = bgan.discriminator_loss(other.discriminator(real), fake_scores)
-    d_loss.backward()
-    torch.optim.Adam(other.discriminator.parameters(), POINTS.learning_rate, POINTS.betas).step()
-    g_loss = other.discriminator(other.generator(noise[1])).square().mean() / 2
-    assert result["discriminator_loss"].item() == pytest.approx(d_loss.item(), rel=1e-5)
-    assert result["generator_loss"].item() == pytest.approx(g_loss.item(), rel=1e-4)
+def test_the_continuous_generator_comes_to_rest_at_the_boundary():
+    """From both sides: D(x) = x_1 is fixed, and the fakes start at scores of 2 and -2."""
+    for start in (2.0, -2.0):
+        model = bgan.BGAN(replace(POINTS, learning_rate=0.02))
+        model.discriminator.forward = lambda x: x[:, 0]
+        model.generator.layers[-1].bias.data[0] = start
+        said = []
+        for _ in range(80):
+            model.generator_step(32)
+            said.append(model.discriminator(model.sample(200)).mean().item())
+        assert abs(said[0]) > 1.5
+        assert abs(said[-1]) < 0.1
 
 
 @pytest.mark.parametrize("model_class", MODELS)
@@ -532,18 +512,9 @@ def test_each_network_has_its_learning_rate(model_class):
     assert model.generator_optimizer.param_groups[0]["lr"] == generators
 
 
-def seen_by(discriminator, action):
-    """What a network is given while `action` runs."""
-    seen = []
-    hook = discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    action()
-    hook.remove()
-    return seen
-
-
 def test_the_discriminator_sees_binary_images_in_one_range_only():
     model, real = bgan.DiscreteBGAN(IMAGES), real_images(6)
-    seen = seen_by(model.discriminator, lambda: model.step(Batch(real, None)))
+    _, seen, _ = passes(model, lambda: model.step(Batch(real, None)))
     assert [len(x) for x in seen] == [6, 6, 6 * IMAGES.draws], "real, fake, all draws"
     assert all(set(x.unique().tolist()) == {-1.0, 1.0} for x in seen)
     assert same(seen[0], torch.where(real > 0, 1.0, -1.0))
@@ -600,16 +571,6 @@ def test_drawn_pixels_learn_without_a_gradient_through_them(model_class):
     assert white[:, :14].mean() > white[:, 14:].mean() + 0.3
 
 
-def test_a_run_logs_the_effective_draws():
-    config = bgan.Config(width=4, latent_dim=4, draws=8, batch_size=8, steps=5)
-    options = {"device": "cpu", "progress": False, "snapshots": 2}
-    run = bgan.train(config, images(), model_class=bgan.DiscreteBGAN, **options)
-    assert len(run.history["effective_draws"]) == 5
-    assert run.history["effective_draws"].min() >= 1
-    assert run.history["effective_draws"].max() <= 8 * (1 + 1e-5)
-    assert set(run.snapshots.unique().tolist()) == {0, 255}
-
-
 def test_drawn_pixels_have_presets_of_their_own():
     assert tuple(bgan.DISCRETE_PRESETS) == tuple(bgan.PRESETS)
     for name, config in bgan.DISCRETE_PRESETS.items():
@@ -622,8 +583,167 @@ def test_drawn_pixels_have_presets_of_their_own():
     assert run.steps == bgan.DISCRETE_PRESETS["smoke"].steps
 
 
-def test_train_takes_a_preset_or_a_config():
-    with pytest.raises(ValueError, match="choose one of 'smoke', 'cpu', 'gpu'"):
-        bgan.train("large", images())
-    with pytest.raises(TypeError, match=r"must be a gan_lessons\.objectives\.bgan\.Config"):
-        bgan.train({"steps": 3}, images())
+# --- planted mistakes --------------------------------------------------------------------------
+
+MUTANTS = mutants(
+    "objectives.bgan",
+    (
+        "BGAN: log(1 - sigmoid) in float32, which is infinite at a score of 20",
+        "return (fake_scores**2).mean() / 2",
+        "P = fake_scores.sigmoid()\n    return (P.log() - (1 - P).log()).square().mean() / 2",
+        "test_the_loss_is_exact_for_extreme_scores",
+    ),
+    (
+        "BGAN: the non-saturating loss, which seeks no boundary",
+        "return (fake_scores**2).mean() / 2",
+        "return softplus(-fake_scores).mean()",
+        "test_the_slope_changes_its_sign_at_the_boundary_and_the_gans_never_does",
+    ),
+    (
+        "BGAN: softmax over the batch, not over the draws of one noise",
+        "fake_scores.detach().softmax(0)",
+        "fake_scores.detach().softmax(1)",
+        "test_weights_sum_to_one_over_the_draws_of_each_noise",
+    ),
+    (
+        "BGAN: one softmax over all draws of all noises",
+        "fake_scores.detach().softmax(0)",
+        "fake_scores.detach().flatten().softmax(0).reshape(fake_scores.shape)",
+        "test_importance_weights",
+    ),
+    (
+        "BGAN: exp of the scores without taking the largest away, which overflows",
+        "fake_scores.detach().softmax(0)",
+        "(fake_scores.detach().exp() / fake_scores.detach().exp().sum(0))",
+        "test_weights_sum_to_one_over_the_draws_of_each_noise",
+    ),
+    (
+        "BGAN: weights that are not detached",
+        "fake_scores.detach().softmax(0)",
+        "fake_scores.softmax(0)",
+        "test_only_the_log_probabilities_get_a_gradient",
+    ),
+    (
+        "BGAN: weights from probabilities, not from the ratio P / (1 - P)",
+        "fake_scores.detach().softmax(0)",
+        "(fake_scores.detach().sigmoid() / fake_scores.detach().sigmoid().sum(0))",
+        "test_at_the_optimal_score_the_weights_turn_fakes_into_data",
+    ),
+    (
+        "BGAN: the weights keep their mean, and with it the noise",
+        "((weights - 1 / len(weights)) * log_probabilities)",
+        "(weights * log_probabilities)",
+        "test_the_mean_of_the_weights_changes_nothing_on_average_and_takes_noise_away",
+    ),
+    (
+        "BGAN: effective draws from the sum over the batch",
+        "(1 / weights.square().sum(0)).mean()",
+        "1 / weights.square().sum()",
+        "test_effective_draws",
+    ),
+    (
+        "BGAN: REINFORCE without a baseline",
+        "rewards = (fake_scores - fake_scores.mean()).detach()",
+        "rewards = fake_scores.detach()",
+        "test_losses_of_drawn_images",
+    ),
+    (
+        "BGAN: mean over the pixels, which is no log-probability of an image",
+        ".flatten(2).sum(2)",
+        ".flatten(2).mean(2)",
+        "test_log_probability",
+    ),
+    (
+        "BGAN: the sign of the logit is flipped in the normalisation",
+        "(pixels * logits - softplus(logits))",
+        "(pixels * logits - softplus(-logits))",
+        "test_log_probabilities_of_all_images_sum_to_one",
+    ),
+    (
+        "BGAN: the logarithm of a rounded probability, infinite for a sure pixel",
+        "(pixels * logits - softplus(logits))",
+        "torch.where(pixels > 0, logits.sigmoid(), 1 - logits.sigmoid()).log()",
+        "test_log_probabilities_are_finite_for_extreme_logits",
+    ),
+    (
+        "BGAN: pixels are cut at one half, so all draws of one noise are alike",
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "(logits.sigmoid() > 0.5).float().expand(draws, *logits.shape)",
+        "test_draws_follow_the_probabilities_and_pass_no_gradient",
+    ),
+    (
+        "BGAN: probabilities in place of draws, and a gradient through them",
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "logits.sigmoid().expand(draws, *logits.shape)",
+        "test_draws_follow_the_probabilities_and_pass_no_gradient",
+    ),
+    (
+        "BGAN: a graph through bernoulli, whose gradient is zero",
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "logits.sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "test_draws_follow_the_probabilities_and_pass_no_gradient",
+    ),
+    (
+        "BGAN: one draw, repeated",
+        "logits.detach().sigmoid().expand(draws, *logits.shape).bernoulli()",
+        "logits.detach().sigmoid().bernoulli().expand(draws, *logits.shape)",
+        "test_draws_of_one_noise_differ",
+    ),
+    (
+        "BGAN: a tanh before the probabilities, which stay between 0.27 and 0.73",
+        "Generator(config, tanh=False)",
+        "Generator(config)",
+        "test_logits_are_not_bounded",
+    ),
+    (
+        "BGAN: binary fakes against grey real images",
+        "self.discriminator(binarise(real))",
+        "self.discriminator(real)",
+        "test_the_discriminator_sees_binary_images_in_one_range_only",
+    ),
+    (
+        "BGAN: the generator's draws are judged as 0 and 1, the others as -1 and 1",
+        "self.discriminator((2 * pixels - 1).flatten(0, 1))",
+        "self.discriminator(pixels.flatten(0, 1))",
+        "test_the_discriminator_sees_binary_images_in_one_range_only",
+    ),
+    (
+        "BGAN: draws and noises are exchanged when the scores are unfolded",
+        ".unflatten(0, pixels.shape[:2])",
+        ".unflatten(0, (pixels.shape[1], pixels.shape[0])).T",
+        "test_the_discrete_generator_step_by_hand",
+    ),
+    (
+        "BGAN: the generator of drawn pixels has the discriminator's learning rate",
+        "rate = config.discrete_learning_rate",
+        "rate = config.learning_rate",
+        "test_each_network_has_its_learning_rate",
+    ),
+    (
+        "BGAN: drawn pixels are trained with the presets of continuous ones",
+        "preset(config, PRESETS if model_class is BGAN else DISCRETE_PRESETS)",
+        "preset(config, PRESETS)",
+        "test_drawn_pixels_have_presets_of_their_own",
+    ),
+    (
+        "BGAN: the continuous generator has the GAN's loss and runs on over the boundary",
+        "loss = generator_loss(fake_scores)",
+        "loss = softplus(-fake_scores).mean()",
+        "test_the_continuous_generator_comes_to_rest_at_the_boundary",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)
+
+
+# What changes nothing, and why.
+EQUIVALENT = {
+    "discriminator_step: 1 becomes 2 in `fake = 2 * self.draw(self.generator(self.noise(len(real)"
+    ")), 1)[0] - 1` (again)": "a second draw is made and thrown away",
+}
+
+
+def test_generated_mistakes_are_caught():
+    assert not survivors(__file__, generated(bgan, EQUIVALENT))

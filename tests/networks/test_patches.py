@@ -1,30 +1,31 @@
-"""Patch discriminator and U-Net: what they see, how they are wired, where the noise is."""
+"""Patches: what the discriminator sees, how far, and how its layers are normalised."""
 
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from gan_lessons.steps import evaluating
-from gan_lessons.translation.networks import (
+from gan_lessons.networks.patches import (
     PatchDiscriminator,
-    UNet,
     measured_receptive_field,
-    noise_on,
+    patch_discriminator,
     receptive_field,
 )
+from gan_lessons.networks.translators import ResidualSettings
 from tests.helpers import same
+from tests.mutants import mutants, survivors
 from tests.oracles import oracle
 
 FIELDS = {1: 16, 2: 34, 3: 70}  # by the number of halvings, from the paper and its code
+SMALL = ResidualSettings(discriminator_width=4, hidden=(16,))
 
 
 # --- receptive fields --------------------------------------------------------------------------
 
 
-@oracle("PIX2PIX-RF")
+@oracle("PIX2PIX-RF", r"r = 1 + \sum_i (k_i - 1) \prod_{j < i} s_j")
 def patch_walked_back(kernels, strides):
     """From one output back to the image: n outputs of a layer depend on (n - 1) s + k inputs."""
     n = 1
@@ -127,109 +128,61 @@ def test_a_discriminator_needs_a_halving():
         PatchDiscriminator(3, 4, 0)
 
 
-# --- the U-Net ---------------------------------------------------------------------------------
+# --- for images or points ----------------------------------------------------------------------
 
 
-def unet(side=32, width=4, **options):
-    torch.manual_seed(0)
-    return UNet((3, side, side), width, **options).eval()
+@pytest.mark.parametrize(("halvings", "field"), FIELDS.items())
+def test_images_get_the_patches_of_the_settings(halvings, field):
+    network = patch_discriminator(replace(SMALL, discriminator_halvings=halvings))
+    assert receptive_field(network) == field
+    assert network.layers[0].out_channels == 4
 
 
-@pytest.mark.parametrize("side", [28, 32, 64])
-@pytest.mark.parametrize("skips", [True, False])
-def test_pictures_of_the_size_of_the_input(side, skips):
-    network, x = unet(side, skips=skips), torch.randn(2, 3, side, side)
-    picture = network(x)
-    assert picture.shape == x.shape
-    assert picture.abs().max() <= 1
-    sides = [f.shape[-1] for f in network.encode(x)]
-    assert all(a == 2 * b for a, b in pairwise([side, *sides]))
+def test_points_get_a_perceptron():
+    assert patch_discriminator(replace(SMALL, shape=(2,)))(torch.randn(5, 2)).shape == (5, 1)
 
 
-def slope(network, x, cut):
-    """The gradient of one pixel with respect to the input, some features set to zero."""
-    x = x.clone().requires_grad_()
-    features = [f * keep for f, keep in zip(network.encode(x), cut, strict=True)]
-    return torch.autograd.grad(network.decode(features)[0, 0, 16, 16], x)[0]
+def test_each_image_is_judged_by_itself():
+    network, x = patch_discriminator(SMALL), torch.randn(6, 3, 32, 32)
+    torch.testing.assert_close(network(x)[:1], network(x[:1]), rtol=1e-4, atol=1e-5)
 
 
-def test_without_the_bottleneck_the_picture_depends_on_the_input():
-    network, x = unet(), torch.randn(1, 3, 32, 32)
-    assert slope(network, x, [1, 1, 0]).any()
-    assert slope(network, x, [0, 0, 1]).any()
-    assert not slope(network, x, [0, 0, 0]).any()
-    assert not slope(unet(skips=False), x, [1, 1, 0]).any()
+def test_patches_see_colours():
+    """Normalised in the first layer, an image and its brighter copy would be one and the same."""
+    network, x = patch_discriminator(SMALL), torch.rand(4, 3, 32, 32) - 0.5
+    assert (network(x) - network(0.5 * x + 0.3)).abs().max() > 1e-3
 
 
-def directions(network, x, cut):
-    """In how many directions the picture can move when the input does: the Jacobian's rank."""
+# --- planted mistakes --------------------------------------------------------------------------
 
-    def picture(x):
-        features = [f * keep for f, keep in zip(network.encode(x), cut, strict=True)]
-        return network.decode(features).flatten()
-
-    jacobian = torch.autograd.functional.jacobian(picture, x, vectorize=True)
-    values = torch.linalg.svdvals(jacobian.reshape(-1, x.numel()))
-    return int((values > 1e-12 * values[0]).sum())
-
-
-def test_without_skips_no_more_gets_through_than_the_bottleneck_holds():
-    network = UNet((1, 28, 28), width=2).eval().double()
-    torch.manual_seed(0)
-    for parameter in network.parameters():  # far from 0, so that few ReLUs are all off
-        parameter.data.normal_(0.1, 0.3)
-    x = torch.randn(1, 1, 28, 28, dtype=torch.float64)
-    held = network.encode(x)[-1].numel()
-    assert held == 4 * 7 * 7
-    assert directions(network, x, [0, 1]) <= held
-    assert directions(network, x, [1, 1]) > 1.5 * held
-
-
-def test_each_skip_joins_the_doubling_of_its_size():
-    network = unet()
-    *across, _ = network.encode(torch.randn(1, 3, 32, 32))
-    came = []
-    for layer in network.up:
-        layer.register_forward_pre_hook(lambda _, inputs: came.append(inputs[0]))
-    network(torch.randn(1, 3, 32, 32))
-    came.clear()
-    features = [*across, torch.randn(1, 16, 4, 4)]
-    network.decode(features)
-    assert [tuple(c.shape[1:]) for c in came] == [(16, 4, 4), (16, 8, 8), (8, 16, 16)]
-    assert same(came[1][:, 8:], across[1])
-    assert same(came[2][:, 4:], across[0])
+MUTANTS = mutants(
+    "networks.patches",
+    (
+        "four convolutions of stride 2 for three",
+        "stride = 2 if i < halvings else 1",
+        "stride = 2",
+        "test_patches_of_16_34_and_70_pixels_by_formula_and_by_gradient",
+    ),
+    (
+        "the receptive field counts a layer's own stride",
+        "side += (layer.kernel_size[0] - 1) * stride",
+        "side += (layer.kernel_size[0] - 1) * stride * layer.stride[0]",
+        "test_receptive_fields_of_other_chains",
+    ),
+    (
+        "normalisation stays in while the field is measured",
+        "nn.Identity() if isinstance(child, NORMS)",
+        "child if isinstance(child, NORMS)",
+        "test_patches_of_16_34_and_70_pixels_by_formula_and_by_gradient",
+    ),
+    (
+        "batch normalisation where images are to be seen by themselves",
+        "config.discriminator_halvings, nn.InstanceNorm2d",
+        "config.discriminator_halvings, nn.BatchNorm2d",
+        "test_each_image_is_judged_by_itself",
+    ),
+)
 
 
-def norms(layers):
-    return [any(isinstance(m, nn.BatchNorm2d) for m in layer.modules()) for layer in layers]
-
-
-def test_no_normalisation_at_both_ends_and_in_the_bottleneck():
-    network = unet(64)
-    assert norms(network.down) == [False, True, True, False]
-    assert norms(network.up) == [True, True, True, False]
-
-
-@pytest.mark.parametrize(("side", "noisy"), [(28, 1), (32, 1), (64, 2)])
-def test_the_noise_is_in_the_innermost_doublings(side, noisy):
-    network = unet(side, dropout=0.3)
-    found = [[m.p for m in layer if isinstance(m, nn.Dropout)] for layer in network.up]
-    assert found == [[0.3]] * noisy + [[]] * (len(network.up) - noisy)
-    assert not any(isinstance(m, nn.Dropout) for m in network.down.modules())
-
-
-def test_noise_can_stay_on_in_evaluation():
-    network, x = unet().train(), torch.randn(4, 3, 32, 32)
-    with evaluating(network):
-        assert same(network(x), network(x))
-        noise_on(network)
-        assert not same(network(x), network(x))
-        modes = {type(m).__name__: m.training for m in network.modules()}
-        assert modes["Dropout"]
-        assert not modes["BatchNorm2d"]
-    assert all(m.training for m in network.modules())
-
-
-def test_sizes_that_do_not_halve_are_refused():
-    with pytest.raises(ValueError, match="multiple of 4 from 28 to 64"):
-        UNet((3, 30, 30), 4)
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)
