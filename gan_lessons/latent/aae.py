@@ -5,8 +5,8 @@ https://arxiv.org/abs/1511.05644.
 
 Equations: [AAE-R] is the reconstruction phase. The two regularisation phases are the GAN's game on
 codes: [AAE-D] is [GAN-D], with samples of the prior as the real side, and [AAE-E] is [GAN-G], with
-the encoder in the generator's place. [AAE-C], the phase of the few labels, is [ACGAN-C]. [AAE-Z] is
-the code of a Gaussian encoder, in `gan_lessons.networks.autoencoders` with all networks.
+the encoder in the generator's place. For the phase of the few labels, [AAE-C] is [ACGAN-C]. The
+code of a Gaussian encoder is [AAE-Z], in `gan_lessons.networks.autoencoders` with all networks.
 Deviations from the paper: narrower networks, Adam for SGD with momentum, the squared error for
 outputs in [-1, 1], codes and samples from averaged weights.
 """

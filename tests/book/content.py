@@ -19,7 +19,11 @@ TAG_FORM = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
 NAMED_TAG = re.compile(rf"\[({TAG_FORM.pattern})\]")
 # Tags that end so are objectives: a function of the package computes them.
 OBJECTIVES = ("-D", "-G", "-MM", "-C", "-E", "-P", "-GP")
-SHARED_MODULES = {"foundations/metrics": PACKAGE / "metrics"}  # chapters without a variant module
+SHARED_MODULES = {  # chapters without a variant module
+    "foundations/metrics": PACKAGE / "metrics",
+    "objectives/gallery": PACKAGE / "comparisons" / "objectives.py",
+    "latent/codes": PACKAGE / "comparisons" / "latent.py",
+}
 
 
 def chapter_id(path: Path) -> str:

@@ -117,9 +117,12 @@ def test_the_readme_lists_the_chapters_with_their_colab_links():
 def test_book_package_and_tests_mirror_each_other(name):
     part, key = name.split("/")
     module = SHARED_MODULES.get(name, PACKAGE / part / f"{key}.py")
-    assert module.exists() or module.with_suffix(".py").exists(), f"no module for {name}"
-    tests = [*ROOT.glob(f"tests/test_{key}*.py"), *ROOT.glob(f"tests/{part}/test_{key}*.py")]
-    tests += ROOT.glob(f"tests/{key}/test_*.py")
+    assert module.exists(), f"no module for {name}"
+    place = module.relative_to(PACKAGE).with_suffix("")
+    tests = [
+        *ROOT.glob(f"tests/{place}/test_*.py"),
+        *ROOT.glob(f"tests/{place.parent}/test_{place.name}.py"),
+    ]
     assert tests, f"no tests for {name}: expected tests/{part}/test_{key}.py"
 
 
