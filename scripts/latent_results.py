@@ -66,16 +66,14 @@ def level_jobs() -> Iterator[Job]:
     yield Job("levels", "real digits", 0, {}, make, (latent.measure_reals,))
 
 
-MAKERS: Makers = {
-    "models": model_jobs,
-    "undistorted": undistorted_jobs,
-    "levels": level_jobs,
-}
+def makers() -> Makers:
+    """The tables of the file, and the jobs of each."""
+    return {"models": model_jobs, "undistorted": undistorted_jobs, "levels": level_jobs}
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     """The command line; returns the exit status."""
-    return command_line(__doc__.partition("\n")[0], MAKERS, path, arguments)
+    return command_line(__doc__.partition("\n")[0], makers(), path, arguments)
 
 
 if __name__ == "__main__":

@@ -107,16 +107,14 @@ def time_jobs() -> Iterator[Job]:
     yield Job("time", "one step", 0, chosen, make, (*models, objectives.step_seconds, digits))
 
 
-MAKERS: Makers = {
-    "ring": ring_jobs,
-    "digits": digit_jobs,
-    "time": time_jobs,
-}
+def makers() -> Makers:
+    """The tables of the file, and the jobs of each."""
+    return {"ring": ring_jobs, "digits": digit_jobs, "time": time_jobs}
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     """The command line; returns the exit status."""
-    return command_line(__doc__.partition("\n")[0], MAKERS, path, arguments)
+    return command_line(__doc__.partition("\n")[0], makers(), path, arguments)
 
 
 if __name__ == "__main__":

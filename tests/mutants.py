@@ -184,7 +184,8 @@ class _Runner:
             try:
                 with planted(mutant):
                     killer = next((item for item in chosen if _fails(item)), None)
-            except Exception:  # a module that cannot even be imported is noticed at once
+            except Exception as error:
+                self.alive.append(f"{mutant.what}: cannot be planted: {error!r}")
                 continue
             if killer is None:
                 self.alive.append(f"{mutant.what} ({mutant.module})")

@@ -32,7 +32,8 @@ class Accelerator:
 @pytest.fixture
 def mps(monkeypatch):
     accelerator = Accelerator()
-    monkeypatch.setattr(torch, "mps", accelerator)
+    for name in ("manual_seed", "get_rng_state", "set_rng_state", "_is_in_bad_fork"):
+        monkeypatch.setattr(torch.mps, name, getattr(accelerator, name))
     return accelerator
 
 
@@ -91,8 +92,8 @@ MUTANTS = mutants(
     ),
     (
         "an error leaves the caller with other random numbers",
-        "    try:\n        if seed",
-        "    if True:\n        if seed",
+        "    finally:\n        set_random_state",
+        "    except ZeroDivisionError:\n        raise\n    else:\n        set_random_state",
         "test_a_look_leaves_the_random_numbers_of_an_apple_gpu_alone",
     ),
 )

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from filelock import FileLock
+from threadpoolctl import threadpool_limits
 
 from gan_lessons import __version__
 from gan_lessons.budgets import budget
@@ -119,7 +120,7 @@ def command_line(
         "so use it only after a change that was shown to change no number",
     )
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)  # sums are then the same on every machine of a kind
+    _use_one_thread()
     chosen = [options.only] if options.only else list(makers)
     jobs = [job for table in chosen for job in makers[table]()]
     jobs = [job for job in jobs if options.name in (None, job.name)]
@@ -144,6 +145,14 @@ def command_line(
             _write(path, tables)
         print(job.table, *(_line(job, row) for row in rows), sep="\n  ", flush=True)
     return 0
+
+
+def _use_one_thread() -> None:
+    """In torch, and in what NumPy and SciPy add up with: on any number of cores the same sums."""
+    import sklearn.decomposition  # noqa: F401 - loads all the libraries that are limited here
+
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _locked(path: Path) -> FileLock:

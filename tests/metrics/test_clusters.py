@@ -8,10 +8,14 @@ import pytest
 import torch
 
 from gan_lessons import metrics
+from tests.mutants import mutants, survivors
 from tests.oracles import check, oracle
 
 
-@oracle("CLUSTERGAN-ACC")
+@oracle(
+    "CLUSTERGAN-ACC",
+    r"\operatorname{ACC} = \max_{m\ \text{one-to-one}} \mathbb P\bigl(m(c) = y\bigr)",
+)
 def accuracy(clusters, labels):
     """Every one-to-one assignment is tried; surplus clusters stand for classes that nobody has."""
     size = max(clusters.max(), labels.max()) + 1
@@ -21,7 +25,7 @@ def accuracy(clusters, labels):
     )
 
 
-@oracle("CLUSTERGAN-NMI")
+@oracle("CLUSTERGAN-NMI", r"\operatorname{NMI} = \frac{2\, I(c; y)}{H(c) + H(y)}")
 def normalised_information(clusters, labels):
     """From the shares of pairs, in nats."""
 
@@ -34,7 +38,10 @@ def normalised_information(clusters, labels):
     return 2 * (both - joint) / both
 
 
-@oracle("CLUSTERGAN-ARI")
+@oracle(
+    "CLUSTERGAN-ARI",
+    r"\operatorname{ARI} = \frac{n_{cy} - n_c\, n_y / n}{(n_c + n_y) / 2 - n_c\, n_y / n}",
+)
 def adjusted_rand(clusters, labels):
     """Counted over all pairs of samples."""
     pairs = list(itertools.combinations(range(len(labels)), 2))
@@ -153,3 +160,24 @@ def test_errors_say_what_to_do():
         metrics.k_means(torch.rand(3, 2), 4)
     with pytest.raises(ValueError, match="NaN"):
         metrics.k_means(torch.full((3, 2), torch.nan), 2)
+
+
+MUTANTS = mutants(
+    "metrics.clusters",
+    (
+        "accuracy of clusters: every cluster takes its most frequent class, which is purity",
+        "linear_sum_assignment(-counts.reshape(n_clusters, n_classes).numpy())",
+        "torch.arange(n_clusters).numpy(), counts.reshape(n_clusters, -1).argmax(1).numpy()",
+        "test_matched_classes_are_one_to_one",
+    ),
+    (
+        "accuracy of clusters: the assignment with the highest cost",
+        "linear_sum_assignment(-counts",
+        "linear_sum_assignment(counts",
+        "test_planted_defects",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

@@ -7,10 +7,15 @@ import torch.nn.functional as F
 
 from gan_lessons.data import toy_facades
 from gan_lessons.metrics.pictures import gradient_energy, sharpness, told_apart
+from tests.mutants import mutants, survivors
 from tests.oracles import check, oracle, scores
 
 
-@oracle("METRIC-ENERGY")
+@oracle(
+    "METRIC-ENERGY",
+    r"E(y) = \tfrac12 \mathbb E \lvert y_{i+1, j} - y_{i, j} \rvert + \tfrac12 \mathbb E "
+    r"\lvert y_{i, j+1} - y_{i, j} \rvert",
+)
 def mean_step_between_neighbours(images):
     n, c, height, width = images.shape
     down = sum(np.abs(images[:, :, i + 1] - images[:, :, i]).sum() for i in range(height - 1))
@@ -18,7 +23,7 @@ def mean_step_between_neighbours(images):
     return (down / (n * c * (height - 1) * width) + right / (n * c * height * (width - 1))) / 2
 
 
-@oracle("METRIC-SHARP")
+@oracle("METRIC-SHARP", r"S = E(\hat y) / E(y)")
 def ratio_of_energies(samples, reference):
     return mean_step_between_neighbours(samples) / mean_step_between_neighbours(reference)
 
@@ -109,3 +114,30 @@ def test_bad_pictures_are_refused():
         told_apart(y, y[:4])
     with pytest.raises(ValueError, match="four or more of each"):
         told_apart(y[:2], y[:2])
+
+
+MUTANTS = mutants(
+    "metrics.pictures",
+    (
+        "sharpness: the wrong way up",
+        "(gradient_energy(samples) / energy)",
+        "(energy / gradient_energy(samples))",
+        "test_sharpness",
+    ),
+    (
+        "told apart: asked about what it was trained on",
+        "network(p) for p in half[test].split(500)",
+        "network(p) for p in half[train].split(500)",
+        "test_it_is_asked_about_images_that_it_has_not_seen",
+    ),
+    (
+        "told apart: the inputs are not shown",
+        "if given is not None:",
+        "if False:",
+        "test_the_fresh_discriminator_sees_a_picture_that_does_not_fit_only_with_the_input",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

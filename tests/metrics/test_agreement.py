@@ -9,27 +9,35 @@ from gan_lessons import metrics
 from gan_lessons.data import digits, digits_in_two_styles, edges, negative
 from gan_lessons.metrics import agreement
 from tests.helpers import images, same, two_domains
+from tests.mutants import mutants, survivors
 from tests.oracles import check, oracle, scores
 
 
-@oracle("COGAN-PIXEL")
+@oracle(
+    "COGAN-PIXEL",
+    r"A_{\text{pixel}} = \mathbb E_z\, \frac1d \sum_{j=1}^{d} \mathbf 1\bigl[\, T(G_1(z))_j > "
+    r"0 \iff G_2(z)_j > 0 \,\bigr]",
+)
 def pixels_on_one_side(first, second):
     pairs = zip(first.ravel(), second.ravel(), strict=True)
     return sum(1.0 if (a > 0) == (b > 0) else 0.0 for a, b in pairs) / first.size
 
 
-@oracle("COGAN-CLASS")
+@oracle(
+    "COGAN-CLASS",
+    r"A_{\text{class}} = \mathbb P_z\bigl[\, c(G_1(z)) = c(T^{-1}(G_2(z))) \,\bigr]",
+)
 def pairs_of_one_class(first, second):
     return sum(1.0 for a, b in zip(first, second, strict=True) if a == b) / len(first)
 
 
-@oracle("COGAN-CHANCE")
+@oracle("COGAN-CHANCE", r"A_{\text{chance}} = \sum_{k} p_k\, q_k")
 def agreement_of_all_with_all(first, second):
     """Every image of the first domain with every one of the second."""
     return np.mean([[float(a == b) for b in second] for a in first])
 
 
-@oracle("COGAN-MOST")
+@oracle("COGAN-MOST", r"A_{\text{class}} \le \sum_k \min(p_k, q_k)")
 def most_pairs_of_one_class(p, q):
     return sum(min(a, b) for a, b in zip(p, q, strict=True))
 
@@ -105,3 +113,18 @@ def test_a_reader_is_the_same_for_the_same_seed_and_leaves_the_callers_numbers_a
     torch.manual_seed(5)
     assert same(a, b)
     assert same(after, torch.rand(1))
+
+
+MUTANTS = mutants(
+    "metrics.agreement",
+    (
+        "CoGAN: pixels are compared without the known map between the domains",
+        "pixel_agreement(expected, second).item()",
+        "pixel_agreement(first, second).item()",
+        "test_perfect_pairs_agree",
+    ),
+)
+
+
+def test_planted_mistakes_are_caught():
+    assert not survivors(__file__, MUTANTS)

@@ -1,0 +1,220 @@
+"""The objectives: what is compared is comparable, and the file of results is complete."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+
+from gan_lessons.comparisons import objectives
+from gan_lessons.data import ring
+from gan_lessons.results import load
+from tests.helpers import images, load_script
+
+COMMON = ("latent_dim", "batch_size", "steps", "betas")
+
+
+@pytest.fixture(scope="module")
+def script():
+    return load_script("objectives_results")
+
+
+@pytest.fixture
+def cpu(monkeypatch):
+    monkeypatch.setenv("GAN_LESSONS_BUDGET", "cpu")
+
+
+names = pytest.mark.parametrize("name", objectives.ENTRIES)
+
+
+def weights(module):
+    return sorted(tuple(p.shape) for p in module.parameters() if p.dim() > 1)
+
+
+@names
+def test_the_ring_has_one_setting(cpu, name):
+    config = objectives.ring_config(name)
+    wanted = objectives.ring_config("GAN")
+    for field in COMMON:
+        if hasattr(config, field):
+            assert getattr(config, field) == getattr(wanted, field), field
+    assert config.learning_rate == wanted.learning_rate
+    if hasattr(config, "generator_learning_rate"):
+        assert config.generator_learning_rate == wanted.learning_rate
+
+
+@names
+def test_the_ring_has_the_same_networks(name):
+    def build(name):
+        config = dataclasses.replace(objectives.ring_config(name), shape=(2,))
+        return objectives.ENTRIES[name].points(config)
+
+    assert weights(build(name).generator) == weights(build("GAN").generator)
+    if name != "BEGAN":
+        assert weights(build(name).discriminator) == weights(build("GAN").discriminator)
+
+
+@names
+def test_digits_have_the_same_networks_without_batch_norm(cpu, name):
+    def build(name):
+        return objectives.ENTRIES[name].images(objectives.digits_config(name))
+
+    model, other = build(name), build("GAN")
+    assert weights(model.generator) == weights(other.generator)
+    assert not [m for m in model.discriminator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    if name != "BEGAN":
+        assert weights(model.discriminator) == weights(other.discriminator)
+
+
+@names
+def test_batch_norm_only_where_it_may_be(name):
+    if objectives.ENTRIES[name].may_normalise:
+        model = objectives.ENTRIES[name].images(objectives.digits_config(name, batch_norm=True))
+        assert [m for m in model.discriminator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    else:
+        with pytest.raises(ValueError, match="no batch normalisation"):
+            objectives.digits_config(name, batch_norm=True)
+
+
+@names
+def test_the_score_is_one_number_a_point(name):
+    config = dataclasses.replace(objectives.ring_config(name), shape=(2,))
+    model = objectives.ENTRIES[name].points(config)
+    assert objectives.score(model, torch.randn(7, 2)).shape == (7,)
+
+
+def test_watching_the_ring():
+    run, seen = objectives.watch_ring(
+        "WGAN-GP", moments=4, resolution=5, progress=False, device="cpu"
+    )
+    assert run.finished
+    assert [step for step, _, _ in seen] == [5, 10, 15, 20]
+    assert all(s.shape == (5, 5) and p.shape == (400, 2) for _, s, p in seen)
+
+
+def test_the_saturating_dcgan_descends_the_saturating_loss():
+    config = dataclasses.replace(objectives.digits_config("GAN, minimax"), shape=(1, 28, 28))
+    torch.manual_seed(0)
+    logged = objectives.SaturatingDCGAN(config).step(images(8).batch(8))
+    assert logged["generator_loss"] < 0, "a mean of -softplus"
+
+
+def test_seconds_of_every_row():
+    configs = {name: (name, objectives.digits_config(name)) for name in ("GAN", "WGAN-GP")}
+    seconds = objectives.step_seconds(configs, images(64), rounds=3)
+    assert list(seconds) == ["GAN", "WGAN-GP"]
+    assert all(value > 0 for value in seconds.values())
+
+
+# --- the file ----------------------------------------------------------------------------------
+
+
+def rows_of(table, name, seed, batch_norm=None):
+    return [
+        row
+        for row in load("objectives")[table]
+        if (row["name"], row["seed"]) == (name, seed)
+        and batch_norm in (None, row["settings"].get("batch_norm", False))
+    ]
+
+
+@names
+@pytest.mark.parametrize("seed", objectives.SEEDS)
+def test_the_file_has_every_run_on_the_ring(name, seed):
+    assert len(rows_of("ring", name, seed)) == 1
+
+
+@names
+@pytest.mark.parametrize("seed", objectives.DIGIT_SEEDS)
+def test_the_file_has_every_run_on_digits(cpu, name, seed):
+    entry = objectives.ENTRIES[name]
+    for batch_norm in entry.norms:
+        config = objectives.digits_config(name, batch_norm)
+        if entry.may_normalise and not batch_norm:
+            config = dataclasses.replace(config, steps=objectives.UPDATES)
+        rows = rows_of("digits", name, seed, batch_norm)
+        assert {r["updates"] for r in rows} == {objectives.UPDATES, config.steps}
+        assert len(rows) == len({objectives.UPDATES, config.steps}), "a row stands there twice"
+
+
+def test_the_file_has_the_seconds_of_every_table_row(cpu, script):
+    (row,) = load("objectives")["time"]
+    (job,) = script.time_jobs()
+    assert list(row["seconds"]) == list(job.settings)
+
+
+OTHER = {
+    "hidden": (7,),
+    "betas": (0.1, 0.2),
+    "draws": 3,
+    "discrete_hidden": (7,),
+    "discrete_learning_rate": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", [n for n, entry in objectives.ENTRIES.items() if entry.unused])
+@pytest.mark.parametrize("place", ["points", "images"])
+def test_settings_that_are_left_out_change_nothing(name, place):
+    entry = objectives.ENTRIES[name]
+    config, data = objectives.ring_config(name), ring()
+    if place == "images":
+        config, data = objectives.digits_config(name), images()
+    config = dataclasses.replace(config, shape=data.shape)
+    known = {field.name for field in dataclasses.fields(config)}
+    others = {key: OTHER[key] for key in entry.unused if key in known}
+    logged = []
+    for each in (config, dataclasses.replace(config, **others)):
+        torch.manual_seed(0)
+        model = getattr(entry, place)(each)
+        logged.append(model.step(data.batch(model.samples_per_step)))
+    assert logged[0] == logged[1]
+
+
+def test_the_numbers_are_possible():
+    rows = load("objectives")
+    for row in rows["ring"]:
+        assert 0 <= row["covered"] <= 8
+        assert 0 <= row["high_quality"] <= 1
+        assert 0 <= row["wasserstein"] < 10
+    for row in rows["digits"]:
+        assert row["frechet_distance"] > 0
+        assert 0 <= row["precision"] <= 1
+        assert 0 <= row["recall"] <= 1
+
+
+def test_unknown_results_are_refused():
+    with pytest.raises(FileNotFoundError, match="There are no results 'latent_codes'"):
+        load("latent_codes")
+
+
+# --- the script --------------------------------------------------------------------------------
+
+
+def test_the_script_fills_and_verifies_a_file(script, tmp_path, capsys):
+    path = tmp_path / "objectives.json"
+    arguments = ["--only", "ring", "--seed", "1", "--name", "LSGAN"]
+    assert script.main(arguments, path) == 0
+    first = path.read_text()
+    (row,) = json.loads(first)["ring"]
+    assert (row["name"], row["seed"], row["updates"]) == ("LSGAN", 1, 20)
+    assert math.isfinite(row["wasserstein"])
+    assert script.main(arguments, path) == 0
+    assert path.read_text() == first, "a run that is there is not made again"
+    assert script.main([*arguments, "--verify"], path) == 0
+    assert "the same numbers" in capsys.readouterr().out
+    tables = json.loads(first)
+    tables["ring"][0]["wasserstein"] += 0.01
+    path.write_text(json.dumps(tables))
+    assert script.main([*arguments, "--verify"], path) == 1
+    assert "OTHER NUMBERS" in capsys.readouterr().out
+
+
+def test_a_run_with_other_settings_is_made_again(script, tmp_path, monkeypatch):
+    path = tmp_path / "objectives.json"
+    arguments = ["--only", "ring", "--seed", "0", "--name", "GAN"]
+    script.main(arguments, path)
+    monkeypatch.setitem(objectives.RING, "learning_rate", 1e-4)
+    script.main(arguments, path)
+    (row,) = json.loads(path.read_text())["ring"]
+    assert row["settings"]["learning_rate"] == 1e-4
