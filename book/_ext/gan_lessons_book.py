@@ -52,7 +52,9 @@ def copy_mathjax(app):
     """Copy MathJax beside the other static files, unless it is there."""
     if app.builder.format != "html":
         return
-    source = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    source = (
+        Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    )
     target = Path(app.outdir) / "_static" / "mathjax"
     for part in MATHJAX_PARTS:
         if (source / part).is_dir():
@@ -72,7 +74,8 @@ class Family(SphinxDirective):
         self.env.note_dependency(str(Path(self.env.srcdir) / "_toc.yml"))
         self.parts = yaml.safe_load(source.read_text(encoding="utf-8"))
         self.chapters = {
-            chapter["key"]: chapter | {"part": part["part"], "part_title": part["title"]}
+            chapter["key"]: chapter
+            | {"part": part["part"], "part_title": part["title"]}
             for part in self.parts
             for chapter in part["chapters"]
         }
@@ -119,12 +122,18 @@ class FamilyTree(Family):
             line = nodes.paragraph("", "", self.linked(key))
             line += nodes.Text(" ")
             line += nodes.inline(
-                "", chapter["part_title"], classes=["family-label", f"family-{chapter['part']}"]
+                "",
+                chapter["part_title"],
+                classes=["family-label", f"family-{chapter['part']}"],
             )
             more = [self.chapters[other]["title"] for other in chapter["from"][1:]]
             if more:
-                line += nodes.inline("", f" and {', '.join(more)}", classes=["family-also"])
-            item = nodes.list_item("", line, classes=[] if self.exists(key) else ["planned"])
+                line += nodes.inline(
+                    "", f" and {', '.join(more)}", classes=["family-also"]
+                )
+            item = nodes.list_item(
+                "", line, classes=[] if self.exists(key) else ["planned"]
+            )
             children = [k for k, c in self.chapters.items() if c["from"][:1] == [key]]
             if children:
                 item += self.branch(children)
@@ -150,12 +159,20 @@ class FamilyPart(Family):
             if not self.exists(key):
                 line += nodes.Text(" ")
                 line += nodes.inline("", "planned", classes=["family-planned"])
-            before = ", ".join(self.chapters[other]["title"] for other in chapter["from"])
+            before = ", ".join(
+                self.chapters[other]["title"] for other in chapter["from"]
+            )
             text = nodes.paragraph("", chapter["line"])
             if before:
-                text += nodes.inline("", f" Builds on {before}.", classes=["family-also"])
+                text += nodes.inline(
+                    "", f" Builds on {before}.", classes=["family-also"]
+                )
             chapters += nodes.list_item(
                 "", line, text, classes=[] if self.exists(key) else ["planned"]
             )
         classes = ["family-part", f"family-{part['part']}"]
-        return [nodes.container("", nodes.paragraph("", part["line"]), chapters, classes=classes)]
+        return [
+            nodes.container(
+                "", nodes.paragraph("", part["line"]), chapters, classes=classes
+            )
+        ]

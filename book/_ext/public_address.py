@@ -24,8 +24,12 @@ LOGGER = logging.getLogger(__name__)
 HOLDERS = forms(PLACEHOLDER)
 BUTTONS = ("use_repository_button", "use_issues_button", "use_edit_page_button")
 
-LINK = re.compile(rf"\[([^\]]*)\]\((?:{'|'.join(map(re.escape, HOLDERS.values()))})[^)]*\)")
-CLONE = re.compile(rf"^( *)git clone {re.escape(HOLDERS['repository'])}\b.*$", re.MULTILINE)
+LINK = re.compile(
+    rf"\[([^\]]*)\]\((?:{'|'.join(map(re.escape, HOLDERS.values()))})[^)]*\)"
+)
+CLONE = re.compile(
+    rf"^( *)git clone {re.escape(HOLDERS['repository'])}\b.*$", re.MULTILINE
+)
 CLONE_IT = "# Clone the repository that these pages were built from. Then:"
 IMPORT = """\
 # The package is part of the book's repository: run this notebook in a clone of it.
@@ -60,7 +64,9 @@ def set_address(app, config):
                 known,
             )
         return
-    LOGGER.info("No public address is known: the pages have no links to the repository or Colab.")
+    LOGGER.info(
+        "No public address is known: the pages have no links to the repository or Colab."
+    )
     config.public_address = options["repository_url"] = ""
     config.html_baseurl = config.ogp_site_url = ""
     for button in BUTTONS:
@@ -84,7 +90,9 @@ def published(text, address, *, is_notebook=False):
         if cell.cell_type == "markdown":
             cell.source = published(cell.source, address)
         else:
-            cell.source = cell.source.replace(INSTALL.format(address=PLACEHOLDER), IMPORT)
+            cell.source = cell.source.replace(
+                INSTALL.format(address=PLACEHOLDER), IMPORT
+            )
     return nbformat.writes(notebook)
 
 
@@ -117,6 +125,8 @@ def write_downloads(app, exception):
         if path.suffix in {".ipynb", ".md"}:
             before = path.read_text(encoding="utf-8")
             is_notebook = path.suffix == ".ipynb"
-            after = published(before, app.config.public_address, is_notebook=is_notebook)
+            after = published(
+                before, app.config.public_address, is_notebook=is_notebook
+            )
             if after != before:
                 path.write_text(after, encoding="utf-8")
