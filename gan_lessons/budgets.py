@@ -14,7 +14,7 @@ def budget() -> str:
     The environment variable `GAN_LESSONS_BUDGET` decides; without it, the device does. An unknown
     value raises `ValueError`.
     """
-    chosen = os.environ.get("GAN_LESSONS_BUDGET", "").strip().lower()
+    chosen = wished()
     if not chosen:
         return "cpu" if pick_device().type == "cpu" else "gpu"
     if chosen not in BUDGETS:
@@ -22,6 +22,11 @@ def budget() -> str:
             f"GAN_LESSONS_BUDGET is {chosen!r}; set it to one of {', '.join(BUDGETS)}, or unset it."
         )
     return chosen
+
+
+def wished() -> str:
+    """The budget that `GAN_LESSONS_BUDGET` names, in small letters without blanks, or ""."""
+    return os.environ.get("GAN_LESSONS_BUDGET", "").strip().lower()
 
 
 def preset(config: Any, presets: dict[str, Any]) -> Any:

@@ -6,16 +6,35 @@ import numbers
 import typing
 from typing import Any
 
+from gan_lessons.arguments import is_whole
+from gan_lessons.messages import shown
 from gan_lessons.model import Model, check_labels
 
 SEEDS = 2**63  # seeds are below
+MOST = 10**9  # the largest whole number of a setting
+# Where the numbers of a setting lie, by its name or by the end of it.
+RANGES = {
+    "_rate": (0, math.inf),
+    "_weight": (0, math.inf),
+    "noise_scale": (0, math.inf),
+    "clip": (0, math.inf),
+    "slope": (0, math.inf),
+    "power": (0, math.inf),
+    "gamma": (0, math.inf),
+    "gain": (0, math.inf),
+    "bend": (0, math.inf),
+    "stroke": (0, math.inf),
+    "dropout": (0, 1),
+    "decay_from": (0, 1),
+}
 
 
 def checked_config(config: Any) -> Any:
     """The settings with plain numbers; what no training can have raises.
 
     Whole numbers must be whole, counts and widths at least 1 (or the `least` in the field's
-    metadata), everything finite, rates not negative, betas and the decay of the average in [0, 1).
+    metadata), everything finite and in its range (RANGES), betas and the decay of the average in
+    [0, 1).
     A wrong type raises `TypeError`, a wrong value `ValueError`, with the name of the setting.
     """
     if not dataclasses.is_dataclass(config) or isinstance(config, type):
@@ -28,8 +47,10 @@ def checked_config(config: Any) -> Any:
             f"config.{name}", value, kinds[name], field.metadata.get("least", 1)
         )
         part = values[name] if isinstance(values[name], tuple) else (values[name],)
-        if name.endswith("_rate") and part[0] < 0:
-            raise ValueError(f"config.{name} must not be negative, but is {value}.")
+        low, high = next((r for end, r in RANGES.items() if name.endswith(end)), (None, None))
+        if low is not None and not low <= part[0] <= high:
+            limits = f"lie from {low} to {high}" if high < math.inf else "not be negative"
+            raise ValueError(f"config.{name} must {limits}, but is {value}.")
         if name in ("betas", "average_decay") and not all(0 <= v < 1 for v in part):
             raise ValueError(f"config.{name} must lie from 0 to below 1, but is {value}.")
     return dataclasses.replace(config, **values)
@@ -42,45 +63,48 @@ def _checked(name: str, value: Any, kind: Any, least: int) -> Any:
         if isinstance(value, list):
             value = tuple(value)
         if not isinstance(value, tuple):
-            raise TypeError(f"{name} must be a tuple, not {_shown(value)}.")
+            raise TypeError(f"{name} must be a tuple, not {shown(value)}.")
         if inner[-1] is Ellipsis:
             inner = (inner[0],) * len(value)
         if len(inner) != len(value):
-            raise ValueError(f"{name} must have {len(inner)} numbers, but is {value}.")
+            raise ValueError(f"{name} must have {len(inner)} numbers, but is {value!r}.")
         places = zip(value, inner, strict=True)
         return tuple(_checked(f"{name}[{i}]", v, k, least) for i, (v, k) in enumerate(places))
     if kind is bool:
         if not isinstance(value, bool):
-            raise TypeError(f"{name} must be True or False, not {_shown(value)}.")
+            raise TypeError(f"{name} must be True or False, not {shown(value)}.")
         return value
     if kind not in (int, float):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         value = value.item()  # of NumPy or torch
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, not {_shown(value)}.")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, but is {value}.")
+        raise TypeError(f"{name} must be a number, not {shown(value)}.")
     if kind is float:
-        return float(value)
-    if value != int(value):
+        return _finite(name, value)
+    if _finite(name, value) != int(value):
         raise ValueError(f"{name} must be a whole number, but is {value}.")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, but is {value}.")
+    if not least <= value <= MOST:
+        limit = f"at least {least}" if value < least else f"at most {MOST:,}"
+        raise ValueError(f"{name} must be {limit}, but is {value}.")
     return int(value)
 
 
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text if len(text) < 40 else text[:36] + ' …'} ({type(value).__name__})"
+def _finite(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of Python has no largest one
+        number = math.inf
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, but is {number}.")
+    return number
 
 
 def checked_seed(seed: Any) -> int:
     """A whole number from 0 to below 2^63; else `TypeError` or `ValueError`."""
-    if hasattr(seed, "item") and getattr(seed, "ndim", 1) == 0:
-        seed = seed.item()
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed must be a whole number, not {_shown(seed)}.")
+    if not is_whole(seed):
+        raise TypeError(f"seed must be a whole number, not {shown(seed)}.")
+    seed = int(seed)
     if not 0 <= seed < SEEDS:
         raise ValueError(f"seed must lie from 0 to 2**63 - 1, but is {seed}.")
     return seed
@@ -92,7 +116,7 @@ def plain_number(name: str, value: Any) -> float | int:
         value = value.item()
     if isinstance(value, numbers.Real):
         return value if isinstance(value, int | float) else float(value)
-    raise TypeError(f"monitor must return numbers by name, but {name} is {_shown(value)}.")
+    raise TypeError(f"monitor must return numbers by name, but {name} is {shown(value)}.")
 
 
 def check_data(model_class: type[Model], config: Any, data: Any) -> None:

@@ -15,9 +15,16 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device is None:
         return torch.device(next((name for name, there in present.items() if there), "cpu"))
-    device = torch.device(device)
-    if not present.get(device.type, True):
-        raise ValueError(f"This machine has no {device.type!r} device; use device='cpu' or None.")
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"There is no kind of device called {device!r}; use device='cpu', 'cuda' or None."
+        ) from error
+    count = {"cuda": torch.cuda.device_count()}.get(device.type, 1)
+    there = present.get(device.type, device.type != "meta")  # it holds no numbers
+    if not there or (device.index or 0) >= count:
+        raise ValueError(f"This machine has no {str(device)!r} device; use device='cpu' or None.")
     return device
 
 

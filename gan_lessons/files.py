@@ -15,6 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from gan_lessons.arguments import as_path
+
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write named tensors, and facts that JSON can hold, with a checksum over both.
@@ -57,6 +59,16 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
         total.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         total.update(value.contiguous().flatten().view(torch.uint8).numpy())
     return total.hexdigest()
+
+
+def make_folder(folder: str | Path) -> Path:
+    """The folder, made where it is not there; a path that cannot be one raises `ValueError`."""
+    path = as_path("folder", folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{str(folder)!r} cannot be made a folder: {error}.") from error
+    return path
 
 
 @contextmanager

@@ -1,16 +1,19 @@
 """What happens beside a training: snapshots, the reader's monitor, checkpoints."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gan_lessons.arguments import as_path, whole
 from gan_lessons.checks import plain_number
 from gan_lessons.data import to_bytes
 from gan_lessons.devices import own_randomness
-from gan_lessons.runs import MonitorError, Run
+from gan_lessons.errors import MonitorError
+from gan_lessons.messages import shown
+from gan_lessons.runs import Run
 
 MOMENTS = 24  # snapshots of a run, and how often its whole state is kept for a divergence
 
@@ -40,10 +43,11 @@ class Looks:
             value = getattr(looks, name)
             if value is None and name != "snapshots":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be a whole number, not {value!r}.")
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}, but is {value}.")
+            whole(name, value, least)
+        if not isinstance(looks.progress, bool):
+            raise TypeError(f"progress must be True or False, not {looks.progress!r}.")
+        if looks.checkpoint is not None:
+            as_path("checkpoint", looks.checkpoint)
         if looks.monitor is not None and not callable(looks.monitor):
             raise TypeError("monitor must be a function of the run that returns numbers by name.")
         return looks
@@ -78,7 +82,10 @@ def look(run: Run, looks: Looks, stand: Callable[[], None]) -> None:
 def _monitor(run: Run, monitor: Callable[[Run], dict[str, float]]) -> None:
     """Call the reader's function; what it returns is kept, and so is the run where it fails."""
     try:
-        numbers = {name: plain_number(name, value) for name, value in monitor(run).items()}
+        found = monitor(run)
+        if not isinstance(found, Mapping):
+            raise TypeError(f"monitor must return numbers by name, not {shown(found)}")
+        numbers = {name: plain_number(name, value) for name, value in found.items()}
     except Exception as error:
         raise MonitorError(
             f"monitor failed at step {run.steps:,}: {type(error).__name__}: {error}. The run is in "

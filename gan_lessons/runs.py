@@ -11,16 +11,28 @@ import torch
 from torch import Tensor
 
 from gan_lessons import __version__
+from gan_lessons.arguments import as_path, whole
+from gan_lessons.checks import checked_seed
 from gan_lessons.devices import own_randomness, pick_device, random_state
-from gan_lessons.files import read_tensors, replacing, write_tensors
+from gan_lessons.files import make_folder, read_tensors, replacing, write_tensors
+from gan_lessons.messages import shown
 from gan_lessons.model import Model
 from gan_lessons.names import class_of, config_of, name_of
 
 
 def build(model_class: type[Model], config: Any, device: torch.device) -> Model:
-    """`model_class(config)` on `device`, with channels-last convolutions."""
-    with torch.device(device):  # created there, so that the optimisers hold the right parameters
-        model = model_class(config)
+    """`model_class(config)` on `device`, with channels-last convolutions.
+
+    Settings that ask for more memory than there is raise `ValueError`.
+    """
+    try:
+        with torch.device(device):  # created there, so that the optimisers hold its parameters
+            model = model_class(config)
+    except (RuntimeError, MemoryError) as error:
+        raise ValueError(
+            f"{model_class.__name__} cannot be built with these settings: {error}. Choose smaller "
+            "widths, or fewer and smaller hidden layers."
+        ) from error
     return model.to(memory_format=torch.channels_last)  # convolutions are faster this way
 
 
@@ -30,22 +42,6 @@ def averaged_copy(model: Model, device: torch.device) -> Model:
     copy.load_state_dict(model.state_dict())
     copy.keep_what_samples_need()
     return copy
-
-
-class DivergedError(RuntimeError):
-    """A loss or a weight is no longer finite. `run` holds the last good state."""
-
-    def __init__(self, message: str, run: "Run"):
-        super().__init__(message)
-        self.run = run
-
-
-class MonitorError(RuntimeError):
-    """The reader's `monitor` has failed. `run` holds the state at that step."""
-
-    def __init__(self, message: str, run: "Run"):
-        super().__init__(message)
-        self.run = run
 
 
 @dataclass
@@ -93,15 +89,17 @@ class Run:
         Keyword inputs (such as `labels`) have `n` rows, on any device. With `seed`, the same
         samples every time.
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, not {n}.")
+        n, chunk = whole("n", n), whole("chunk", chunk)
         for name, value in inputs.items():
+            if not isinstance(value, Tensor) or value.dim() == 0:
+                raise TypeError(f"{name} must be a tensor with {n} rows, not {shown(value)}.")
             if len(value) != n:
                 raise ValueError(
                     f"{name} has {len(value)} rows, but n is {n}; give one row a sample."
                 )
         if seed is None:  # from the caller's random numbers, which move on
             seed = int(torch.randint(2**31, ()))
+        seed = checked_seed(seed)
         parts = []
         with own_randomness(torch.device(self.device), seed):
             for start in range(0, n, chunk):
@@ -124,8 +122,7 @@ class Run:
         `run.safetensors` holds everything; `run.json` repeats what a person wants to read. Each
         file is replaced in one move, so an interrupted save leaves the old one.
         """
-        folder = Path(folder).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(folder)
         tensors, facts = _pack(self)
         write_tensors(folder / "run.safetensors", tensors, facts)
         with replacing(folder / "run.json") as path:
@@ -230,9 +227,13 @@ def load_run(
     gan_lessons only. No run there raises `FileNotFoundError`; a file that is damaged, or that was
     written by another version with other settings, `ValueError`. Nothing in the file is executed.
     """
-    path = Path(folder).expanduser() / "run.safetensors"
+    path = as_path("folder", folder) / "run.safetensors"
     if not path.is_file():
         raise FileNotFoundError(f"No saved run in {folder}; write one with run.save(folder).")
+    if model_class is not None and not (
+        isinstance(model_class, type) and issubclass(model_class, Model)
+    ):
+        raise TypeError(f"model_class must be a class of models, not {shown(model_class)}.")
     device = pick_device(device)
     tensors, facts = read_tensors(path)
     groups: dict[str, dict[str, Tensor]] = {}

@@ -1,10 +1,11 @@
 """The first cell of a chapter: what this session will do, and how long it takes."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from gan_lessons.messages import say
 
 PACKAGE = Path(__file__).parent
 # A variant is a module in the folder of its part; the other chapters are about shared modules.
@@ -26,19 +27,20 @@ def start(chapter: str) -> None:
     import torch
 
     from gan_lessons import __version__
-    from gan_lessons.training import BUDGETS, budget, pick_device
+    from gan_lessons.budgets import BUDGETS, budget, wished
+    from gan_lessons.devices import pick_device
 
     known = _chapters()
     if chapter not in known:
         raise ValueError(f"There is no chapter {chapter!r}; choose one of {', '.join(known)}.")
     device, chosen = pick_device(), budget()
-    by = "by GAN_LESSONS_BUDGET" if os.environ.get("GAN_LESSONS_BUDGET") else "from the device"
-    print(f"GAN Lessons {__version__}, torch {torch.__version__}, on {_device_name(device)}.")
-    print(f"Budget: {chosen} (chosen {by}). Expect {_expected(chapter, chosen)}.")
+    by = "by GAN_LESSONS_BUDGET" if wished() else "from the device"
+    say(f"GAN Lessons {__version__}, torch {torch.__version__}, on {_device_name(device)}.")
+    say(f"Budget: {chosen} (chosen {by}). Expect {_expected(chapter, chosen)}.")
     others = " or ".join(name for name in BUDGETS if name != chosen)
-    print(f"For another budget ({others}): %env GAN_LESSONS_BUDGET=…, then run this cell again.")
+    say(f"For another budget ({others}): %env GAN_LESSONS_BUDGET=…, then run this cell again.")
     if device.type == "cpu" and "google.colab" in sys.modules:
-        print("No GPU yet: choose Runtime > Change runtime type > T4 GPU, then run all cells.")
+        say("No GPU yet: choose Runtime > Change runtime type > T4 GPU, then run all cells.")
 
 
 def _chapters() -> list[str]:

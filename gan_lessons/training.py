@@ -16,11 +16,12 @@ from tqdm.auto import tqdm
 from gan_lessons.budgets import BUDGETS, budget, preset
 from gan_lessons.checks import check_data, checked_config, checked_seed
 from gan_lessons.devices import own_randomness, pick_device, random_state, set_random_state
+from gan_lessons.errors import DivergedError, MonitorError
+from gan_lessons.files import make_folder
 from gan_lessons.looks import MOMENTS, Looks, look, moments
+from gan_lessons.messages import shown
 from gan_lessons.model import Model
 from gan_lessons.runs import (
-    DivergedError,
-    MonitorError,
     Run,
     averaged_copy,
     build,
@@ -100,6 +101,8 @@ def resume(run: Run, data: Any, steps: int | None = None, **looks: Any) -> Run:
     rate, is stretched to the new number. Data of another shape or kind and a run that is already
     done raise an error, as in `fit`, and change nothing.
     """
+    if not isinstance(run, Run):
+        raise TypeError(f"run must be a Run, from train, fit or load_run, not {shown(run)}.")
     config = run.config if steps is None else dataclasses.replace(run.config, steps=steps)
     config, looks = checked_config(config), Looks.checked(**looks)
     check_data(type(run.model), config, data)
@@ -119,6 +122,8 @@ def resume(run: Run, data: Any, steps: int | None = None, **looks: Any) -> Run:
 def _train(run: Run, data: Any, looks: Looks) -> None:
     """The loop itself: fetch, step, average, look."""
     model, config = run.model, run.config
+    if looks.checkpoint is not None:
+        make_folder(looks.checkpoint)  # now, not after an hour of training
     device = torch.device(run.device)
     kept = moments(config.steps, MOMENTS)
     average = _Average(run.averaged, model, config.average_decay)

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from gan_lessons.data import TensorData, digits  # noqa: E402
+from gan_lessons.files import write_tensors  # noqa: E402
 from gan_lessons.metrics.judge import WEIGHTS, Judge  # noqa: E402
 
 EPOCHS, BATCH, LEARNING_RATE = 5, 128, 2e-3
@@ -99,8 +99,7 @@ def main() -> None:
         "torch": torch.__version__,
         "script": "scripts/train_judge.py",
     }
-    weights = {name: value.contiguous() for name, value in judge.state_dict().items()}
-    save_file(weights, options.out, metadata=facts)
+    write_tensors(options.out, judge.state_dict(), facts)
     print(f"{options.out.name}: {options.out.stat().st_size / 1e6:.2f} MB, {facts}")
 
 

@@ -20,6 +20,7 @@ from gan_lessons.data.download import (
     received,
     stays_off_disk,
 )
+from gan_lessons.messages import say
 
 ORIGIN = "ORIGIN.txt"
 
@@ -101,7 +102,7 @@ def fetch_archive(archive: Archive, root: Path) -> None:
         if folder.is_dir():
             return  # another kernel was faster
         host = urlsplit(archive.url).hostname
-        print(f"Downloading {archive.name}, {archive.size / 1e6:.0f} MB, from {host}.")
+        say(f"Downloading {archive.name}, {archive.size / 1e6:.0f} MB, from {host}.")
         with received(archive.file, root) as file:
             checksum = checksum_of(file)
             if archive.sha256 is None:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import is_whole, of_kind
+
 
 def flip_and_crop(
     images: Tensor,
@@ -36,11 +38,12 @@ def flip_and_crop(
 
 def check_augmentation(flip: bool, crop: int | None, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless samples of `shape` can be flipped and cropped like that."""
+    of_kind("flip", flip, bool)
     if len(shape) != 3 and (flip or crop is not None):
         raise ValueError(f"flip and crop are for images, not for samples of shape {shape}.")
     if crop is None:
         return
-    if not isinstance(crop, int) or not 1 <= crop <= min(shape[1:]):
+    if not is_whole(crop) or not 1 <= crop <= min(shape[1:]):
         raise ValueError(
             f"crop is {crop!r}, and the images are {shape[1]} x {shape[2]}: choose a whole number "
             f"of pixels from 1 to {min(shape[1:])}, or load the images with a larger size=…."

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gan_lessons.data.download import File, data_root, fetch, stays_off_disk
 from gan_lessons.data.tensors import KINDS, TensorData, check_size
+from gan_lessons.messages import say
 
 DIGITS = tuple("0123456789")
 MIRRORS = (
@@ -78,7 +79,7 @@ def digits(
     except MNISTUnavailable as reason:
         return builtin_digits(split, size, str(reason))
     name = f"MNIST, {len(images):,} {KINDS[split]} images"
-    print(f"Digits: {name} at {size} x {size}.")
+    say(f"Digits: {name} at {size} x {size}.")
     return TensorData(_to_size(images, size), labels, name, DIGITS)
 
 
@@ -102,7 +103,7 @@ def _read_mnist(folder: Path, split: str, place: str, download: bool) -> tuple[T
         if None in contents.values():
             raise MNISTUnavailable(f"{what} and could not be downloaded: {failure}")
         if damaged:
-            print(f"Replaced a damaged file of MNIST in {place}: {', '.join(damaged)}.")
+            say(f"Replaced a damaged file of MNIST in {place}: {', '.join(damaged)}.")
     images, labels = (
         torch.from_numpy(np.frombuffer(bytearray(contents[name]), np.uint8, offset=header))
         for name, header in zip(FILES[split], (16, 8), strict=True)
@@ -139,7 +140,7 @@ def builtin_digits(split: str, size: int, reason: str) -> TensorData:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    print(f"Using the 1,797 8x8 digits of scikit-learn ({reason}).")
+    say(f"Using the 1,797 8x8 digits of scikit-learn ({reason}).")
     pixels, targets = load_digits(return_X_y=True)
     # Stratified: the file counts 0, 1, 2, …, so that every fifth image would be a 0 or a 5.
     parts = train_test_split(np.arange(1797), test_size=360, random_state=0, stratify=targets)
@@ -215,7 +216,7 @@ def usps(
             f"USPS/{file.name} in {place} is damaged ({error}): delete it and try again."
         ) from error
     name = f"USPS, {count:,} {KINDS[split]} images"
-    print(f"Digits: {name} at {size} x {size}.")
+    say(f"Digits: {name} at {size} x {size}.")
     large = F.interpolate(pixels.float(), size=20, mode="bicubic", align_corners=False)
     images = F.pad(large.round().clamp(0, 255).to(torch.uint8), (4, 4, 4, 4))
     return TensorData(_to_size(images, size), labels, name, DIGITS)

@@ -24,6 +24,10 @@ import platformdirs
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
+from gan_lessons.arguments import as_path
+from gan_lessons.budgets import wished
+from gan_lessons.messages import say
+
 ANSWER_SECONDS = 5.0  # how long a server may take to answer before we count ourselves offline
 CHECKSUMS = {32: partial(hashlib.md5, usedforsecurity=False), 64: hashlib.sha256}  # by their length
 
@@ -60,12 +64,12 @@ def data_root(data_dir: str | Path | None) -> tuple[Path, str]:
     """The folder in which data sets are looked for, and what messages call it."""
     if data_dir is None:
         return cache_dir(), "the cache folder"
-    return Path(data_dir).expanduser(), "data_dir"
+    return as_path("data_dir", data_dir), "data_dir"
 
 
 def stays_off_disk(data_dir: str | Path | None) -> bool:
     """Whether neither disk nor network may be used: under the smoke budget, unless told where."""
-    return data_dir is None and os.environ.get("GAN_LESSONS_BUDGET") == "smoke"
+    return data_dir is None and wished() == "smoke"
 
 
 def checksum_of(path: Path, length: int = 64) -> str:
@@ -101,7 +105,7 @@ def one_at_a_time(target: Path) -> Iterator[None]:
         try:
             stack.enter_context(lock.acquire(timeout=1))
         except Timeout:
-            print(f"Waiting for another kernel, which downloads {target.name}.")
+            say(f"Waiting for another kernel, which downloads {target.name}.")
             stack.enter_context(lock.acquire())
         except (OSError, NotImplementedError):
             pass

@@ -8,20 +8,21 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from gan_lessons.data.listing import counted, open_folder, spread
 from gan_lessons.data.pictures import (
     LARGEST,
+    Rows,
     UnfitPicture,
     as_picture,
     check_channels,
+    check_limit,
     check_picture_options,
-    counted,
-    open_folder,
     read_pictures,
-    spread,
     square,
 )
 from gan_lessons.data.sets import Pairs, TwoDomains
 from gan_lessons.data.tensors import TensorData, check_size
+from gan_lessons.messages import printable
 
 
 def folder(
@@ -33,24 +34,25 @@ def folder(
     middle and resized. `size` is 28..64, or up to 72 to crop from, `channels` 3 (colour) or 1
     (grey). With `limit`, at most so many, taken evenly from the list. If every picture lies in a
     folder directly below `path`, these folders' names are the classes; otherwise there are no
-    labels. Hidden files and files that are no pictures are left out; those that cannot be read are
-    named and skipped.
+    labels. Links to folders and files are followed. Hidden files and files that are no pictures are
+    left out. Pictures that cannot be read or are of an unknown format, folders that may not be
+    opened and links that lead nowhere are named and skipped.
 
     Raises FileNotFoundError, NotADirectoryError or PermissionError for a wrong path, and ValueError
     for a wrong option or if no picture is left.
     """
-    check_picture_options(size, channels)
+    check_picture_options(size, channels, limit)
 
-    def convert(picture: Image.Image) -> Tensor:
+    def convert(picture: Image.Image) -> tuple[Tensor]:
         # JPEGs decode at a fraction of their size, which is several times faster.
         picture.draft(None, (2 * size, 2 * size))
-        return square(picture, size, channels)
+        return (square(picture, size, channels),)
 
     root = open_folder(path)
-    read = read_pictures(root, limit, convert)
-    labels, classes = _folder_labels(list(read))
-    name = f"{root.name}, {counted(len(read), 'picture')} of your own"
-    return TensorData(torch.stack(list(read.values())), labels, name, classes)
+    files, (values,) = read_pictures(root, limit, convert)
+    labels, classes = _folder_labels(files)
+    name = f"{printable(root.name)}, {counted(len(files), 'picture')} of your own"
+    return TensorData(values, labels, name, classes)
 
 
 def two_folders(
@@ -78,15 +80,16 @@ def two_folders(
     missing = [name for name in wanted if not (root / name).is_dir()]
     if missing:
         there = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] not in "._")
+        listed = printable(", ".join(there[:8])) or "none"
         raise FileNotFoundError(
             f"There is no folder {' and no folder '.join(missing)} in {str(path)!r} (its folders: "
-            f"{', '.join(there[:8]) or 'none'}). Put one kind of pictures into {wanted[0]} and the "
+            f"{listed}). Put one kind of pictures into {wanted[0]} and the "
             f"other into {wanted[1]}, or give any two folders: TwoDomains(folder(…), folder(…))."
         )
     first, second = (folder(root / name, size, channels=channels, limit=limit) for name in wanted)
     return TwoDomains(
-        replace(first, name=f"{root.name}, {first.name}"),
-        replace(second, name=f"{root.name}, {second.name}"),
+        replace(first, name=f"{printable(root.name)}, {first.name}"),
+        replace(second, name=f"{printable(root.name)}, {second.name}"),
     )
 
 
@@ -110,22 +113,22 @@ def side_by_side(
     for a wrong option, for a folder that holds training and test pictures, or if no picture is
     left.
     """
-    check_picture_options(size, channels)
+    check_picture_options(size, channels, limit)
     if input_side not in ("left", "right"):
         raise ValueError(f'input_side is {input_side!r}: choose "left" or "right".')
     root = open_folder(path)
     _refuse_whole_data_sets(root)
     in_order = 1 if input_side == "left" else -1
 
-    def convert(picture: Image.Image) -> Tensor:
+    def convert(picture: Image.Image) -> tuple[Tensor, ...]:
         picture = ImageOps.exif_transpose(picture)
         width, height = picture.size
         if width != 2 * height:
             raise UnfitPicture(f"{width} x {height}")
         halves = (picture.crop((left, 0, left + height, height)) for left in (0, height))
-        return torch.stack([square(half, size, channels) for half in halves][::in_order])
+        return tuple(square(half, size, channels) for half in halves)[::in_order]
 
-    read = read_pictures(
+    files, (inputs, targets) = read_pictures(
         root,
         limit,
         convert,
@@ -133,8 +136,7 @@ def side_by_side(
         "Here input and target are two squares in one picture. Pictures that nobody has paired "
         "are for two_folders(…) or TwoDomains(folder(…), folder(…)).",
     )
-    inputs, targets = torch.stack(list(read.values()), dim=1)
-    name = f"{root.name}, {len(read):,} of your own"
+    name = f"{printable(root.name)}, {len(files):,} of your own"
     return Pairs(
         TensorData(inputs, None, f"the {input_side} side"), TensorData(targets, None, name)
     )
@@ -156,6 +158,7 @@ def from_torchvision(
     check_size(size, largest=LARGEST)
     if channels is not None:
         check_channels(channels)
+    check_limit(limit)
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         raise TypeError(
             f"{type(dataset).__name__} has no length or no index: give a data set for which "
@@ -164,7 +167,7 @@ def from_torchvision(
     indices = spread(range(len(dataset)), limit)
     if not indices:
         raise ValueError("The data set is empty: check its split and its folder.")
-    images, labels = [], []
+    images, labels = Rows(len(indices)), []
     for index in indices:
         item = dataset[index]
         image, *rest = item if isinstance(item, tuple | list) else (item,)
@@ -172,20 +175,22 @@ def from_torchvision(
         channels = channels or (1 if _is_grey(picture) else 3)
         images.append(square(picture, size, channels))
         labels.append(_as_label(rest[0]) if rest else None)
-    name = f"{type(dataset).__name__}, {counted(len(images), 'image')}"
+    name = f"{type(dataset).__name__}, {counted(len(labels), 'image')}"
     if None in labels:
-        return TensorData(torch.stack(images), None, name)
+        return TensorData(images.tensor(), None, name)
     classes = tuple(str(name) for name in getattr(dataset, "classes", None) or ())
     if max(labels) >= len(classes):
         classes = ()
-    return TensorData(torch.stack(images), torch.tensor(labels), name, classes)
+    return TensorData(images.tensor(), torch.tensor(labels), name, classes)
 
 
-def _folder_labels(files: list[Path]) -> tuple[Tensor | None, tuple[str, ...]]:
-    if any(len(file.parts) != 2 for file in files):
+def _folder_labels(files: list[str]) -> tuple[Tensor | None, tuple[str, ...]]:
+    parts = [file.split("/") for file in files]
+    if any(len(part) != 2 for part in parts):
         return None, ()
-    classes = tuple(sorted({file.parts[0] for file in files}))
-    return torch.tensor([classes.index(file.parts[0]) for file in files]), classes
+    numbers = {name: i for i, name in enumerate(sorted({name for name, _ in parts}))}
+    labels = torch.tensor([numbers[name] for name, _ in parts])
+    return labels, tuple(printable(name) for name in numbers)
 
 
 def _refuse_whole_data_sets(root: Path) -> None:

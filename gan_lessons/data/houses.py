@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import is_whole, whole
 from gan_lessons.data.sets import Pairs
 from gan_lessons.data.tensors import KINDS, TensorData, check_size
 
@@ -46,8 +47,9 @@ def toy_facades(n: int = 5000, size: int = 32, seed: int = 0, *, split: str = "t
     check_size(size)
     if split not in ("train", "test"):
         raise ValueError(f'split is {split!r}: choose "train" or "test".')
-    if not isinstance(n, int) or n < 1:
+    if not is_whole(n) or n < 1:
         raise ValueError(f"n is {n!r}: give a whole number, 1 or more.")
+    whole("seed", seed, least=0)
     # Even numbers for training and odd ones for testing: no seed serves both.
     generator = torch.Generator().manual_seed(2 * seed + (split == "test"))
     parts = [_draw(min(1000, n - start), size, generator) for start in range(0, n, 1000)]

@@ -7,14 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lessons.arguments import of_kind, whole
 from gan_lessons.data.digits import USPSUnavailable, builtin_digits, digits, usps
 from gan_lessons.data.sets import FewLabels, TwoDomains
 from gan_lessons.data.tensors import TensorData, to_bytes
+from gan_lessons.messages import say
 
 
 def halves(data: TensorData, seed: int = 0) -> tuple[TensorData, TensorData]:
     """Two random halves of `data` that share no sample; same seed, same halves."""
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    of_kind("data", data, TensorData)
+    order = _order(data, seed)
     middle = len(data) // 2
     return data.subset(order[:middle].to(data.device)), data.subset(order[middle:].to(data.device))
 
@@ -25,9 +28,11 @@ def few_labels(data: TensorData, n: int = 100, seed: int = 0) -> FewLabels:
     Raises ValueError for data without labels, for an `n` that is no multiple of the number of
     classes, and if a class has too few samples.
     """
+    of_kind("data", data, TensorData)
     if data.labels is None:
         raise ValueError(f"{data.name} has no labels; choose data with labels, such as digits().")
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    whole("n", n, least=-len(data))
+    order = _order(data, seed)
     shuffled, classes = data.labels.cpu()[order], data.labels.unique().tolist()
     chosen = torch.cat([order[shuffled == y][: n // len(classes)] for y in classes])
     if n < 1 or len(chosen) != n:
@@ -38,8 +43,14 @@ def few_labels(data: TensorData, n: int = 100, seed: int = 0) -> FewLabels:
     return FewLabels(data.subset(chosen.to(data.device)), replace(data, labels=None))
 
 
+def _order(data: TensorData, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(whole("seed", seed, least=0))
+    return torch.randperm(len(data), generator=generator)
+
+
 def negative(images: Tensor) -> Tensor:
     """Floats in [-1, 1] with black and white exchanged; doing it twice changes nothing."""
+    _check_floats(images)
     return -images
 
 
@@ -48,6 +59,9 @@ def edges(images: Tensor) -> Tensor:
 
     A pixel becomes bright if one of its eight neighbours is brighter than itself.
     """
+    _check_floats(images)
+    if images.dim() != 4:
+        raise ValueError(f"images have shape {tuple(images.shape)}: give (N, C, H, W).")
     return F.max_pool2d(images, 3, stride=1, padding=1) - images - 1
 
 
@@ -59,6 +73,7 @@ def restyled(data: TensorData, style: str) -> TensorData:
 
     Raises ValueError for another style, or for points.
     """
+    of_kind("data", data, TensorData)
     if style not in STYLES:
         names = " or ".join(f'"{name}"' for name in STYLES)
         raise ValueError(f"style is {style!r}: choose {names}.")
@@ -98,7 +113,7 @@ def digits_and_usps(split: str = "train", size: int = 32) -> TwoDomains:
     try:
         return TwoDomains(first, usps(split, size))
     except USPSUnavailable as reason:
-        print(reason)
+        say(str(reason))
     if not first.name.startswith("MNIST"):
         return TwoDomains(*halves(first))
     return TwoDomains(first, builtin_digits(split, size, "in place of USPS"))
@@ -118,7 +133,14 @@ def _background_and_ink(domain: str, like: Tensor) -> tuple[Tensor, Tensor]:
     return tuple((torch.tensor(COLOURS[domain]).to(like) / 127.5 - 1)[:, :, None, None])
 
 
+def _check_floats(images: Tensor) -> None:
+    of_kind("images", images, Tensor, hint="floats() of a data set makes some.")
+    if not images.is_floating_point():
+        raise TypeError(f"images are {images.dtype}: give floats in [-1, 1], as floats() does.")
+
+
 def _check_images(images: Tensor, channels: int) -> None:
+    of_kind("images", images, Tensor, hint="floats() of a data set makes some.")
     if images.dim() != 4 or images.shape[1] != channels or not images.is_floating_point():
         raise ValueError(
             f"images have shape {tuple(images.shape)} and are {images.dtype}: give floats "

@@ -8,6 +8,7 @@ from gan_lessons.data.folders import side_by_side, two_folders
 from gan_lessons.data.pictures import LARGEST
 from gan_lessons.data.sets import Pairs, TwoDomains
 from gan_lessons.data.tensors import KINDS, check_size
+from gan_lessons.messages import say
 
 # No checksum of this archive has been published. Its size is known from many logs of downloads; the
 # sum of the first download is written down beside it, and every later one is compared with that.
@@ -61,7 +62,7 @@ def facades(
     folder = find_or_fetch(FACADES, [split], data_dir, download, FacadesUnavailable)
     pairs = side_by_side(folder / split, size, input_side="right")
     edition, kind = _edition(FACADES, folder), KINDS[split]
-    print(f"Facades: {len(pairs):,} {kind} pairs at {size} x {size} ({edition}).")
+    say(f"Facades: {len(pairs):,} {kind} pairs at {size} x {size} ({edition}).")
     return Pairs(
         replace(pairs.inputs, name="label maps"),
         replace(pairs.targets, name=f"facades, {len(pairs):,} {kind} photographs ({edition})"),
@@ -96,7 +97,7 @@ def apple2orange(
     data = two_folders(folder, split, size)
     edition, kind = _edition(APPLE2ORANGE, folder), KINDS[split]
     apples, oranges = len(data.first), len(data.second)
-    print(f"{apples:,} apples, {oranges:,} oranges, {kind}, {size} x {size} ({edition}).")
+    say(f"{apples:,} apples, {oranges:,} oranges, {kind}, {size} x {size} ({edition}).")
     return TwoDomains(
         replace(data.first, name=f"apples, {apples:,} {kind} photographs ({edition})"),
         replace(data.second, name=f"oranges, {oranges:,} {kind} photographs ({edition})"),

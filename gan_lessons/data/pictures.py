@@ -1,112 +1,133 @@
 """Pictures of any kind as tensors of bytes: from files, and from what data sets yield."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from tqdm.auto import tqdm
 
+from gan_lessons.arguments import is_whole
+from gan_lessons.data.listing import counted, picture_files, some, spread
 from gan_lessons.data.tensors import check_size
-
-SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
-    *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
+from gan_lessons.messages import say
 
 LARGEST = 72  # 64 pixels are cut from so many: 286 and 256 in the paper of pix2pix
+PART = 16  # pictures that a thread reads before it reports
 
 
 class UnfitPicture(ValueError):
     """A picture can be read, but is not what is asked for; the message says what it is."""
 
 
-def check_picture_options(size: int, channels: int) -> None:
-    """Raise ValueError for a size that a picture cannot have here, or other than 1 or 3 channels.
+def check_picture_options(size: int, channels: int, limit: int | None) -> None:
+    """Raise ValueError for a size that a picture cannot have here, a wrong limit or channels.
 
     Pictures may be a little larger than what the networks take, so that a square of 64 can be cut
     from them at random.
     """
     check_size(size, largest=LARGEST)
     check_channels(channels)
-
-
-def open_folder(path: str | Path) -> Path:
-    """The folder at `path`, or FileNotFoundError, NotADirectoryError or PermissionError."""
-    root = Path(path).expanduser().resolve()
-    try:
-        os.scandir(root).close()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"There is no folder {str(path)!r}, seen from {str(Path.cwd())!r}: check the spelling, "
-            "or give the full path. In Colab, upload the pictures first (Files, on the left)."
-        ) from error
-    except NotADirectoryError as error:
-        raise NotADirectoryError(
-            f"{str(path)!r} is a file: give the folder with the pictures; unpack an archive first."
-        ) from error
-    except PermissionError as error:
-        raise PermissionError(
-            f"You may not open the folder {str(path)!r}: give yourself the right to read it, or "
-            "copy the pictures to a folder of your own."
-        ) from error
-    return root
+    check_limit(limit)
 
 
 def read_pictures(
     root: Path,
     limit: int | None,
-    convert: Callable[[Image.Image], Tensor],
+    convert: Callable[[Image.Image], tuple[Tensor, ...]],
     wanted: str = "fit",
     advice: str = "",
-) -> dict[Path, Tensor]:
-    """What `convert` makes of each picture below `root`, by its path from there, in their order.
+) -> tuple[list[str], tuple[Tensor, ...]]:
+    """What `convert` makes of each picture below `root`: their paths from there, and the tensors.
 
-    Pictures that cannot be read, and those for which `convert` raises `UnfitPicture`, are named and
-    skipped, in one printed line each. `wanted` and `advice` complete the sentences about the second
-    kind. Raises ValueError if no picture is left.
+    `convert` gives one or more tensors of bytes, of the same shapes for every picture. Pictures
+    that cannot be read, and those for which it raises `UnfitPicture`, are named and skipped, in one
+    printed line each. `wanted` and `advice` complete the sentences about the second kind. Raises
+    ValueError if no picture is left. After a second, a bar shows how far it is.
     """
-    files = spread(_picture_files(root), limit)
+    files = spread(picture_files(root), limit)
+    names, sets, broken, unfit = [], [], [], []
+    for name, result in zip(files, _converted(root, files, convert), strict=True):
+        if result is None:
+            broken.append(name)
+        elif isinstance(result, UnfitPicture):
+            unfit.append(f"{name} ({result})")
+        else:
+            sets = sets or [Rows(len(files)) for _ in result]
+            names.append(name)
+            for rows, picture in zip(sets, result, strict=True):
+                rows.append(picture)
+    many = counted(len(files), "picture")
+    if len(broken) == len(files):
+        raise ValueError(
+            f"None of the {many} in {str(root)!r} can be read: {some(broken)}. "
+            "Open them in an image viewer and save them again as PNG or JPEG."
+        )
+    if not names:
+        raise ValueError(
+            f"None of the {many} in {str(root)!r} is {wanted}: {some(unfit)}. {advice}"
+        )
+    if broken:
+        say(f"Skipped {counted(len(broken), 'picture')} that cannot be read: {some(broken)}.")
+    if unfit:
+        verb = "is" if len(unfit) == 1 else "are"
+        say(f"Skipped {counted(len(unfit), 'picture')} that {verb} not {wanted}: {some(unfit)}.")
+    return names, tuple(rows.tensor() for rows in sets)
 
-    def load(file: Path) -> Tensor | UnfitPicture | None:
+
+def _converted(
+    root: Path, files: Sequence[str], convert: Callable[[Image.Image], tuple[Tensor, ...]]
+) -> Iterator[tuple[Tensor, ...] | UnfitPicture | None]:
+    """What `convert` makes of each file, in order, on all cores; stops at once when left."""
+    stopped = Event()
+
+    def load(name: str) -> tuple[Tensor, ...] | UnfitPicture | None:
         try:
-            with Image.open(file) as picture:
+            with Image.open(root / name) as picture:
                 return convert(picture)
         except UnfitPicture as reason:
             return reason
         except Exception:  # each format's decoder raises errors of its own on a broken file
             return None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = dict(
-            zip((f.relative_to(root) for f in files), pool.map(load, files), strict=True)
-        )
-    broken = [file.as_posix() for file, result in results.items() if result is None]
-    unfit = [
-        f"{file.as_posix()} ({result})"
-        for file, result in results.items()
-        if isinstance(result, UnfitPicture)
-    ]
-    many = counted(len(files), "picture")
-    if len(broken) == len(files):
-        raise ValueError(
-            f"None of the {many} in {str(root)!r} can be read: {_some(broken)}. "
-            "Open them in an image viewer and save them again as PNG or JPEG."
-        )
-    if len(broken) + len(unfit) == len(files):
-        raise ValueError(
-            f"None of the {many} in {str(root)!r} is {wanted}: {_some(unfit)}. {advice}"
-        )
-    if broken:
-        print(f"Skipped {counted(len(broken), 'picture')} that cannot be read: {_some(broken)}.")
-    if unfit:
-        verb = "is" if len(unfit) == 1 else "are"
-        print(f"Skipped {counted(len(unfit), 'picture')} that {verb} not {wanted}: {_some(unfit)}.")
-    return {file: result for file, result in results.items() if isinstance(result, Tensor)}
+    def load_part(part: Sequence[str]) -> list[tuple[Tensor, ...] | UnfitPicture | None]:
+        return [load(name) for name in part if not stopped.is_set()]
+
+    parts = [files[i : i + PART] for i in range(0, len(files), PART)]
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with tqdm(total=len(files), unit=" pictures", leave=False, delay=1) as bar:
+            for results in pool.map(load_part, parts):
+                yield from results
+                bar.update(len(results))
+    finally:
+        stopped.set()
+        pool.shutdown(cancel_futures=True)
+
+
+class Rows:
+    """Pictures of one shape in one tensor of bytes: there is never a second copy of them all."""
+
+    def __init__(self, most: int):
+        self.most, self.count = most, 0
+
+    def append(self, picture: Tensor) -> None:
+        """Write the next picture, (channels, height, width)."""
+        if not self.count:
+            self.values = np.empty((self.most, *picture.shape), np.uint8)
+        self.values[self.count] = picture.numpy()
+        self.count += 1
+
+    def tensor(self) -> Tensor:
+        """All pictures, (N, channels, height, width)."""
+        # In place, which a slice is not: it would keep the room for those that were skipped.
+        self.values.resize((self.count, *self.values.shape[1:]), refcheck=False)
+        return torch.from_numpy(self.values)
 
 
 def square(picture: Image.Image, size: int, channels: int) -> Tensor:
@@ -166,49 +187,13 @@ def as_picture(image) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
 
 
-def _picture_files(root: Path) -> list[Path]:
-    """Pictures below `root` in the order of their paths; ValueError if there is none."""
-    files = [
-        file
-        for file in root.rglob("*")
-        if not any(part.startswith((".", "__")) for part in file.relative_to(root).parts)
-        and file.is_file()
-    ]
-    pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
-    if not pictures:
-        kinds = Counter(file.suffix.lower() or "no ending" for file in files).most_common(3)
-        there = ", ".join(f"{n} x {kind}" for kind, n in kinds) or "no visible file at all"
-        raise ValueError(
-            f"There is no picture in {str(root)!r} (found: {there}). Known are "
-            f"{', '.join(SUFFIXES)}: save yours as PNG or JPEG."
-        )
-    return sorted(pictures, key=lambda file: file.relative_to(root).as_posix())
-
-
-def spread(items: Sequence, limit: int | None) -> Sequence:
-    """At most `limit` items, evenly from the whole: the first ones may all be of one class.
-
-    Raises ValueError for a limit below 1.
-    """
-    if limit is None:
-        return items
-    if not isinstance(limit, int) or limit < 1:
-        raise ValueError(f"limit is {limit!r}: give a whole number, 1 or more, or None for all.")
-    n = min(limit, len(items))
-    return [items[i * len(items) // n] for i in range(n)]
-
-
 def check_channels(channels: int) -> None:
     """Raise ValueError unless `channels` is 1 or 3."""
-    if channels not in (1, 3):
+    if not is_whole(channels) or channels not in (1, 3):
         raise ValueError(f"channels is {channels!r}: choose 3 for colour or 1 for grey.")
 
 
-def counted(n: int, noun: str) -> str:
-    """A number and its noun: "1 picture", "1,200 pictures"."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more:,} more" if more > 0 else "")
+def check_limit(limit: int | None) -> None:
+    """Raise ValueError unless `limit` is None or a whole number, 1 or more."""
+    if limit is not None and not (is_whole(limit) and limit >= 1):
+        raise ValueError(f"limit is {limit!r}: give a whole number, 1 or more, or None for all.")

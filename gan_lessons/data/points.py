@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import is_whole, number, whole
 from gan_lessons.data.tensors import TensorData
 
 
@@ -17,6 +18,7 @@ def ring(
     negative `std`. Same seed, same points; torch's global generator is not touched.
     """
     _check_counts(n_modes=n_modes, n=n)
+    number("radius", radius)
     angles = torch.arange(n_modes, dtype=torch.float64) * (2 * math.pi / n_modes)
     modes = radius * torch.stack([angles.cos(), angles.sin()], dim=1)
     return _mixture(modes, n, std, seed, f"ring of {n_modes} Gaussians")
@@ -30,6 +32,7 @@ def grid(
     Labels are the modes, row by row. Errors and seeding as in `ring`.
     """
     _check_counts(side=side, n=n)
+    number("spacing", spacing)
     ticks = spacing * (torch.arange(side, dtype=torch.float64) - (side - 1) / 2)
     modes = torch.cartesian_prod(ticks, ticks).flip(1)  # x runs first
     return _mixture(modes, n, std, seed, f"grid of {side * side} Gaussians")
@@ -43,8 +46,9 @@ def swiss_roll(
     No labels and no modes: the data are one connected curve. Errors and seeding as in `ring`.
     """
     _check_counts(n=n)
-    _check_std(std)
-    generator = torch.Generator().manual_seed(seed)
+    number("radius", radius)
+    number("std", std, least=0)
+    generator = torch.Generator().manual_seed(whole("seed", seed, least=0))
     angle = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator, dtype=torch.float64))
     curve = torch.stack([angle.cos(), angle.sin()], dim=1) * angle[:, None] / (4.5 * math.pi)
     points = radius * curve + std * torch.randn(n, 2, generator=generator, dtype=torch.float64)
@@ -52,8 +56,8 @@ def swiss_roll(
 
 
 def _mixture(modes: Tensor, n: int, std: float, seed: int, name: str) -> TensorData:
-    _check_std(std)
-    generator = torch.Generator().manual_seed(seed)
+    number("std", std, least=0)
+    generator = torch.Generator().manual_seed(whole("seed", seed, least=0))
     labels = torch.arange(n) % len(modes)
     points = modes[labels] + std * torch.randn(n, 2, generator=generator, dtype=torch.float64)
     return TensorData(
@@ -63,10 +67,5 @@ def _mixture(modes: Tensor, n: int, std: float, seed: int, name: str) -> TensorD
 
 def _check_counts(**counts: int) -> None:
     for name, count in counts.items():
-        if not isinstance(count, int) or count < 1:
+        if not is_whole(count) or count < 1:
             raise ValueError(f"{name} is {count!r}: give a whole number, 1 or more.")
-
-
-def _check_std(std: float) -> None:
-    if not (0 <= std < math.inf):
-        raise ValueError(f"std is {std!r}: give a finite number, 0 or more.")

@@ -6,6 +6,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import of_kind
 from gan_lessons.data.augment import check_augmentation, cropped_shape, flip_and_crop
 from gan_lessons.data.tensors import Batch, TensorData
 
@@ -209,6 +210,8 @@ class FewLabels(_TwoSets):
     parts = ("labelled", "others")
 
     def __post_init__(self) -> None:
+        for name, part in zip(self.parts, self._both, strict=True):
+            of_kind(name, part, TensorData, hint="few_labels(data) makes a fitting set.")
         if self.labelled.labels is None:
             raise ValueError("labelled has no labels: few_labels(data) makes a fitting set.")
         ours, theirs = ((part.shape, part.device) for part in self._both)

@@ -6,6 +6,9 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import is_whole, of_kind, whole
+from gan_lessons.messages import shown
+
 SIZES = range(28, 65)  # the sides of an image that the book's networks and its judge take
 # How names and messages call a split.
 KINDS = {"train": "training", "val": "validation", "test": "test"}
@@ -73,20 +76,23 @@ class TensorData:
 
     def to(self, device: torch.device | str) -> "TensorData":
         """The same data on another device."""
-        moved = {
-            key: None if tensor is None else tensor.to(device)
-            for key, tensor in (
-                ("values", self.values),
-                ("labels", self.labels),
-                ("modes", self.modes),
-            )
-        }
+        try:
+            moved = {
+                key: None if tensor is None else tensor.to(device)
+                for key, tensor in (
+                    ("values", self.values),
+                    ("labels", self.labels),
+                    ("modes", self.modes),
+                )
+            }
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"The data cannot be moved to {device!r}: {error}") from error
         return replace(self, **moved)
 
     def batch(self, n: int, generator: torch.Generator | None = None) -> Batch:
         """Draw `n` samples with replacement; a `generator` must be on the data's device."""
         # With replacement there is no epoch to keep track of and no permutation to store.
-        index = torch.randint(len(self), (n,), device=self.device, generator=generator)
+        index = torch.randint(len(self), (whole("n", n),), device=self.device, generator=generator)
         return Batch(self.floats(index), None if self.labels is None else self.labels[index])
 
     def floats(self, index=slice(None)) -> Tensor:
@@ -96,7 +102,12 @@ class TensorData:
 
     def subset(self, index) -> "TensorData":
         """The samples at `index` (slice, list, index or mask tensor) as a data set of its own."""
-        values = self.values[index]
+        try:
+            values = self.values[index]
+        except (IndexError, TypeError) as error:
+            raise ValueError(
+                f"index {shown(index)} chooses nothing from {len(self):,} samples: {error}"
+            ) from error
         labels = None if self.labels is None else self.labels[index]
         return replace(self, values=values, labels=labels, name=f"{len(values):,} of: {self.name}")
 
@@ -104,8 +115,11 @@ class TensorData:
 def to_bytes(samples: Tensor) -> Tensor:
     """Images in [-1, 1] as uint8, the inverse of `TensorData.floats`; points (N, D) as they are.
 
-    What lies beyond the range is cut off.
+    What lies beyond the range is cut off. Anything but floats raises TypeError.
     """
+    of_kind("samples", samples, Tensor)
+    if not samples.is_floating_point():
+        raise TypeError(f"samples are {samples.dtype}: give floats, images in [-1, 1] or points.")
     samples = samples.detach().float()
     if samples.dim() < 4:
         return samples
@@ -114,7 +128,7 @@ def to_bytes(samples: Tensor) -> Tensor:
 
 def check_size(size: int, largest: int = SIZES.stop - 1) -> None:
     """Raise ValueError unless `size` is a whole number in 28..64, or up to `largest`."""
-    if size in range(SIZES.start, largest + 1):
+    if is_whole(size) and SIZES.start <= size <= largest:
         return
     message = (
         f"size is {size!r}: choose a whole number of pixels from {SIZES.start} to "
@@ -128,11 +142,12 @@ def check_size(size: int, largest: int = SIZES.stop - 1) -> None:
 def _check_values(values: Tensor) -> None:
     if not isinstance(values, Tensor):
         raise TypeError(f"values must be a torch tensor, not {type(values).__name__}.")
-    if values.dtype not in (torch.uint8, torch.float32):
+    like_images = values.dim() in (3, 4) and values.is_floating_point()
+    if like_images or values.dtype not in (torch.uint8, torch.float32):
         raise TypeError(
-            f"values are {values.dtype}: give images as torch.uint8 in 0..255 and points as "
-            "torch.float32. Float images x in [-1, 1] become bytes by "
-            "((x + 1) * 127.5).round().to(torch.uint8)."
+            f"values are {values.dtype} of shape {tuple(values.shape)}: give images (N, C, H, W) "
+            "as torch.uint8 in 0..255 and points (N, D) as torch.float32. Float images x in "
+            "[-1, 1] become bytes by ((x + 1) * 127.5).round().to(torch.uint8)."
         )
     wanted = (4, "images (N, C, H, W)") if values.dtype == torch.uint8 else (2, "points (N, D)")
     if values.dim() != wanted[0]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_lessons import metrics
+from gan_lessons.arguments import of_kind
 from gan_lessons.data import TensorData
 from gan_lessons.devices import own_randomness
 from gan_lessons.training import Run
@@ -19,6 +20,9 @@ def encode(run: Run, x: Tensor, chunk: int = 500) -> Tensor:
 
     An encoder that draws its codes takes the caller's random numbers.
     """
+    of_kind("x", x, Tensor)
+    if x.dim() == 0:
+        raise ValueError("x is a single number: give samples (n, *shape).")
     return torch.cat([run.averaged.encode(part.to(run.device)).cpu() for part in x.split(chunk)])
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from gan_lessons.arguments import of_kind, whole
 from gan_lessons.figures.style import (
     COLOURS,
     FAKE,
@@ -16,9 +16,11 @@ from gan_lessons.figures.style import (
     REAL,
     check_count,
     figure,
+    floats,
     show,
     style,
 )
+from gan_lessons.messages import shown
 from gan_lessons.page.display import checked_alt
 
 DATA = {"real": REAL, "fake": FAKE}
@@ -30,7 +32,7 @@ def moving_average(values: Sequence[float], window: int) -> np.ndarray:
 
     Values that are not finite are left out of the mean.
     """
-    values = np.asarray(values, np.float64)
+    values, window = floats("values", values), whole("window", window)
     good = np.isfinite(values)
     total = np.concatenate([[0.0], np.cumsum(np.where(good, values, 0.0))])
     count = np.concatenate([[0], np.cumsum(good)])
@@ -68,7 +70,7 @@ def curves(
     with style():
         for k, (name, x, y) in enumerate(series):
             colour, line = COLOURS[k % len(COLOURS)], LINES[k % len(LINES)]
-            window = smooth or max(len(y) // 50, 1)
+            window = whole("smooth", smooth) if smooth else max(len(y) // 50, 1)
             if window > 1:
                 ax.plot(x, y, color=colour, alpha=0.2, linewidth=0.8, zorder=1)
             marker = MARKERS[k % len(MARKERS)] if len(y) <= 40 else None
@@ -86,6 +88,11 @@ def curves(
 def _series(history, keys):
     """Yield (name, positions, values) of every curve in a run, a history or a mapping of them."""
     history = getattr(history, "history", history)
+    of_kind("history", history, Mapping, hint="Give a run, or {name: values}.")
+    if not history:
+        raise ValueError("The history is empty: nothing has been recorded yet.")
+    if keys is not None and (isinstance(keys, str) or not isinstance(keys, Sequence)):
+        raise TypeError(f"keys must be a list of names, not {shown(keys)}.")
     several = all(isinstance(h, Mapping) or hasattr(h, "history") for h in history.values())
     runs = history if several else {"": history}
     for run_name, run in runs.items():
@@ -96,7 +103,7 @@ def _series(history, keys):
         for key in chosen:
             if key not in names:
                 raise ValueError(f"There is no {key!r} in the history; there are: {names}.")
-            values = np.asarray(run[key], np.float64)
+            values = floats(key, run[key])
             steps = np.asarray(run["step"]) if "step" in run else np.arange(1, len(values) + 1)
             words = key.replace("_", " ")
             parts = [part for part in (run_name, words) if part]
@@ -135,6 +142,11 @@ def lines(
     length or x is missing, and for a name in `points` or an axis in `log` that is not there.
     """
     checked_alt(alt)
+    of_kind("entries", entries, Mapping, hint="Give {name: values, …}.")
+    of_kind("points", points, Sequence)
+    of_kind("log", log, str)
+    if not entries:
+        raise ValueError("There is no line to show: give {name: values, …}.")
     if unknown := set(points) - set(entries):
         raise ValueError(f"`points` names {sorted(unknown)}; there are: {list(entries)}.")
     if set(log) - {"x", "y"}:
@@ -169,7 +181,7 @@ def _line(name, entry, x):
     own, y = entry if isinstance(entry, tuple) else (x, entry)
     if own is None:
         raise ValueError(f"{name!r} has no positions: give `x`, or a tuple (x, y).")
-    places, values = (torch.as_tensor(v).detach().cpu().double().numpy().ravel() for v in (own, y))
+    places, values = (floats(name, v).ravel() for v in (own, y))
     if len(places) != len(values):
         raise ValueError(f"{name!r} has {len(places)} positions, but {len(values)} values.")
     return places, values
@@ -198,7 +210,11 @@ def histogram(
     The first set is drawn in the colour of real data, the second in that of generated data.
     """
     checked_alt(alt)
-    values = {name: np.asarray(v, np.float64).ravel() for name, v in samples.items()}
+    of_kind("samples", samples, Mapping, hint="Give {name: numbers, …}.")
+    values = {name: floats(name, v).ravel() for name, v in samples.items()}
+    if not values or not all(v.size and np.isfinite(v).all() for v in values.values()):
+        raise ValueError("A histogram needs finite numbers, one or more under each name.")
+    bins = whole("bins", bins)
     edges = np.histogram_bin_edges(np.concatenate(list(values.values())), bins, limits)
     fig, ax = figure()
     with style():
@@ -230,6 +246,8 @@ def bars(
 ) -> Figure | None:
     """Show one bar for each of `names` and each group, side by side, such as shares of classes."""
     checked_alt(alt)
+    of_kind("groups", groups, Mapping, hint="Give {name: values, …}.")
+    groups = {name: floats(name, values) for name, values in groups.items()}
     hatches = ("", "//", "..", "xx", "\\\\", "--")
     fig, ax = figure()
     places, width = np.arange(len(names)), 0.8 / max(len(groups), 1)

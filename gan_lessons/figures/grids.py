@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from gan_lessons.arguments import of_kind, whole
 from gan_lessons.figures.style import DPI, check_count, show, style
 from gan_lessons.page.display import checked_alt
 
@@ -19,12 +20,15 @@ def to_uint8(images: Tensor | np.ndarray) -> np.ndarray:
     Floats are taken to lie in [-1, 1] and are clipped to it; uint8 stays. C is 1 or 3. Raises
     ValueError for another shape or type, and for values that are not finite.
     """
+    of_kind("images", images, Tensor, np.ndarray)
     images = torch.as_tensor(images).detach().cpu()
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(images) == 0:
         raise ValueError(
             f"Images must have the shape (N, 1 or 3, H, W), not {tuple(images.shape)}: "
             "add the missing axis with `images[None]` or `images[:, None]`."
         )
+    if images.is_complex():
+        raise ValueError(f"Images must be float in [-1, 1] or uint8, not {images.dtype}.")
     if images.is_floating_point():
         if not torch.isfinite(images).all():
             raise ValueError("The images hold NaN or infinity: the model that made them diverged.")
@@ -41,7 +45,7 @@ def tile(images: Tensor | np.ndarray, columns: int = 8, *, gap: int = 2, below: 
     """
     pictures = to_uint8(images)
     n, height, width, _ = pictures.shape
-    columns = min(columns, n)
+    columns = min(whole("columns", columns), n)
     rows = math.ceil(n / columns)
     down, right = height + gap + below, width + gap
     sheet = np.full((rows * down + gap, columns * right + gap, 3), 255, np.uint8)
@@ -67,7 +71,8 @@ def sample_grid(
     columns. Floats lie in [-1, 1]. Raises ValueError for a wrong number of labels.
     """
     checked_alt(alt)
-    columns = min(columns, len(images))
+    to_uint8(images[:1] if isinstance(images, Tensor) and images.ndim else images)
+    columns = min(whole("columns", columns), len(images))
     rows = math.ceil(len(images) / columns)
     check_count("labels", labels, len(images))
     check_count("row_labels", row_labels, rows)
@@ -101,6 +106,9 @@ def compare_grids(
     difference between the models. `columns` is the width of one grid, `per_row` the grids in a row.
     """
     checked_alt(alt)
+    of_kind("grids", grids, Mapping, hint="Give {name: images, …}.")
+    for name, images in grids.items():
+        of_kind(f"grids[{name!r}]", images, Tensor, np.ndarray)
     if not grids:
         raise ValueError("There is nothing to compare: give {name: images, …}.")
     columns = columns or math.ceil(math.sqrt(max(len(images) for images in grids.values())))

@@ -9,7 +9,17 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from gan_lessons.figures.style import FAKE, REAL, VERDICT, figure, show, style
+from gan_lessons.arguments import function, number, of_kind
+from gan_lessons.figures.style import (
+    FAKE,
+    REAL,
+    VERDICT,
+    check_count,
+    figure,
+    floats,
+    show,
+    style,
+)
 from gan_lessons.page.display import checked_alt
 
 
@@ -28,7 +38,7 @@ def scatter(
     """
     checked_alt(alt)
     panels = fake if isinstance(fake, Mapping) else {title: fake}
-    limits = limits or _limits(real)
+    limits = _checked_limits(limits) or _limits(real)
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     width = 4.6 if columns == 1 else 6.0
@@ -86,7 +96,7 @@ def field_frames(
     generator that trains between two states. All frames share `limits`; give `score_limits` for
     scores that are no probabilities, so that a colour means the same in all frames.
     """
-    limits = limits or _limits(real)
+    limits = _checked_limits(limits) or _limits(real)
     return [
         _pixels(_field_figure(d, real, fake, limits, probability, None, score_limits))
         for d, fake in states
@@ -100,7 +110,7 @@ def scatter_frames(
     limits: tuple[float, float, float, float] | None = None,
 ) -> list[np.ndarray]:
     """Return one picture (H, W, 3) for each batch of generated points (N, 2), for `player`."""
-    limits = limits or _limits(real)
+    limits = _checked_limits(limits) or _limits(real)
     frames = []
     for fake in fakes:
         fig, ax = figure(width=4.6, height=4.8)
@@ -140,7 +150,7 @@ def fields_frame(
 def _field_figure(
     discriminator, real, fake, limits, probability, title, score_limits=None
 ) -> Figure:
-    limits = limits or _limits(real)
+    limits = _checked_limits(limits) or _limits(real)
     x, y, scores = _scores(discriminator, real, limits)
     if probability:
         scores = 1 / (1 + np.exp(-np.clip(scores, -60, 60)))
@@ -168,8 +178,10 @@ def _scores(discriminator, real, limits, resolution=120):
     x = np.linspace(*limits[:2], resolution, dtype=np.float32)
     y = np.linspace(*limits[2:], resolution, dtype=np.float32)
     grid = torch.from_numpy(np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2))
+    function("discriminator", discriminator)
     with torch.no_grad():
         scores = discriminator(grid.to(_device_of(discriminator, real)))
+    of_kind("What the discriminator returns", scores, Tensor)
     if scores.numel() != len(grid):
         raise ValueError(
             f"The discriminator must return one score for each of the {len(grid)} points, "
@@ -207,10 +219,20 @@ def _legend_above(fig, ax):
 
 
 def _points(points, name) -> np.ndarray:
-    points = torch.as_tensor(points).detach().cpu().float().numpy()
-    if points.ndim != 2 or points.shape[1] != 2:
+    points = floats(name, points).astype(np.float32)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ValueError(f"`{name}` must be points of shape (N, 2), not {points.shape}.")
     return points
+
+
+def _checked_limits(limits):
+    """Return limits that are None or four numbers; TypeError or ValueError for others."""
+    if limits is None:
+        return None
+    check_count("limits", limits, 4)
+    for side in limits:
+        number("each of the limits", side)
+    return limits
 
 
 def _limits(real):

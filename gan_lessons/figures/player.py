@@ -15,8 +15,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan_lessons.arguments import number, whole
 from gan_lessons.figures.grids import tile, to_uint8
 from gan_lessons.figures.style import check_count, encoded
+from gan_lessons.messages import shown
 from gan_lessons.page import display
 
 MAX_SHEET = 40_000_000  # pixels; phones refuse to decode larger pictures
@@ -57,6 +59,8 @@ def training_player(
     `given`, images (at least n, C, H, W), are shown too: each row above what was made of it. Raises
     ValueError where the run has no snapshots of images, or where `given` does not fill the rows.
     """
+    if not hasattr(run, "snapshots"):
+        raise TypeError(f"run must be a Run, not {shown(run)}.")
     if run.snapshots is None:
         raise ValueError("The run has no snapshots: train it with `snapshots` above 0.")
     frames = run.snapshots[:, :n]
@@ -112,8 +116,13 @@ def player_html(
     """
     alt = display.checked_alt(alt)
     pictures, pixelated = _frame_pictures(frames, columns)
+    check_count("labels", labels if labels is not None else (), len(pictures))
     labels = [str(label) for label in labels]
-    check_count("labels", labels, len(pictures))
+    number("seconds", seconds, least=0.01)
+    if width is not None:
+        number("width", width, least=1)
+    if rest is not None and not 0 <= whole("rest", rest, least=0) < len(pictures):
+        raise ValueError(f"rest is {rest}, but there are {len(pictures)} frames, from 0.")
     height, frame_width = pictures[0].shape[:2]
     across = math.ceil(math.sqrt(len(pictures)))
     sheet = _sheet(pictures, across)
@@ -164,6 +173,8 @@ def _frame_pictures(frames, columns):
                 "pictures of points come as a list, from `scatter_frames` or `field_frames`."
             )
         return [tile(frame, columns) for frame in frames], True
+    if not isinstance(frames, Sequence | np.ndarray):
+        raise TypeError(f"Frames must be image grids or a list of pictures, not {shown(frames)}.")
     pictures = [np.asarray(frame) for frame in frames]
     if not pictures:
         raise ValueError("A player needs at least one frame.")

@@ -4,6 +4,7 @@ import base64
 import io
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
+from gan_lessons.messages import shown
 from gan_lessons.page import display
 
 REAL = "#1f77b4"
@@ -102,7 +104,24 @@ def encoded(picture: Image.Image, kind: str, **options) -> tuple[str, bytes]:
     return kind, buffer.getvalue()
 
 
+def floats(name: str, values: Any) -> np.ndarray:
+    """Return numbers as float64 in an array; TypeError for what is none."""
+    try:
+        values = values.detach().cpu().double() if hasattr(values, "detach") else values
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"they are {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be numbers, not {shown(values)}: {error}.") from error
+
+
 def check_count(name: str, values: Sequence | None, wanted: int) -> None:
-    """Raise ValueError unless there are `wanted` values, or none at all were given."""
+    """Raise ValueError unless there are `wanted` values, or none at all were given.
+
+    TypeError for something that has no length.
+    """
+    if values is not None and not hasattr(values, "__len__"):
+        raise TypeError(f"`{name}` must be a sequence of {wanted}, not {shown(values)}.")
     if values is not None and len(values) != wanted:
         raise ValueError(f"`{name}` has {len(values)} entries, but {wanted} are needed.")

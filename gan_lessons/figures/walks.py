@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import function, of_kind, whole
+
 
 def slerp(start: Tensor, end: Tensor, t: float) -> Tensor:
     """Interpolate between two noises along the great circle. Source: White 2016, arXiv:1609.04468.
@@ -33,6 +35,9 @@ def walk_frames(
     images (n, C, H, W). From stop to stop are `steps` frames, and the last stop leads back to the
     first: the result has k * steps frames, (F, n, C, H, W), on the CPU.
     """
+    function("sample", sample)
+    of_kind("anchors", anchors, Tensor)
+    steps = whole("steps", steps)
     if anchors.ndim != 3 or len(anchors) < 2:
         raise ValueError(
             f"`anchors` must have the shape (stops, walks, latent dim) with at least two stops, "
@@ -42,5 +47,7 @@ def walk_frames(
     frames = []
     with torch.no_grad():
         for start, end in zip(anchors, anchors.roll(-1, dims=0), strict=True):
-            frames += [sample(between(start, end, k / steps)).cpu() for k in range(steps)]
+            frames += [sample(between(start, end, k / steps)) for k in range(steps)]
+            of_kind("What `sample` returns", frames[-1], Tensor)
+            frames[-steps:] = [frame.cpu() for frame in frames[-steps:]]
     return torch.stack(frames)

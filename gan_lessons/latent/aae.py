@@ -130,12 +130,12 @@ class AAE(Model):
     def encode(self, x: Tensor) -> Tensor:
         """The codes of samples, which `sample(z=…)` decodes; a Gaussian encoder draws them."""
         with evaluating(self):
-            return self.encoder(x)
+            return self.encoder(self.checked(x))
 
     def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
         """`n` decoded samples of the prior, or one sample for each code in `z` (n, code_dim)."""
         with evaluating(self):
-            return self.decoder(self.noise(n) if z is None else z)
+            return self.decoder(self.noise_or(z, n))
 
 
 class GaussianAAE(AAE):

@@ -101,7 +101,7 @@ class BiGAN(Model):
     def encode(self, x: Tensor) -> Tensor:
         """The codes E(x) of samples, shape (n, latent_dim), which `sample(z=…)` takes."""
         with evaluating(self):
-            return self.encoder(x)
+            return self.encoder(self.checked(x))
 
 
 def train(

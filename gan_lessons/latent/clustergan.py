@@ -122,7 +122,7 @@ class ClusterGAN(Model):
     def encode(self, x: Tensor) -> Tensor:
         """Codes as `sample` takes them: the noise beside the probabilities of the clusters."""
         with evaluating(self):
-            noise, logits = self.encoder(x)
+            noise, logits = self.encoder(self.checked(x))
             return torch.cat([noise, logits.softmax(dim=1)], dim=1)
 
     def fixed_inputs(self, n: int, data: TensorData) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gan_lessons.data import Batch, TwoDomains, digits_in_two_styles
+from gan_lessons.messages import shown
 from gan_lessons.model import Model
 from gan_lessons.networks.convolutions import GPU, SMOKE, Settings
 from gan_lessons.networks.coupled import Discriminators, Generators
@@ -93,11 +94,13 @@ class CoGAN(Model):
 
         `domains`, int64 (n,), has 0 for the first and 1 for the second; else `ValueError`.
         """
-        z = self.noise(n) if z is None else z
+        z = self.noise_or(z, n)
         with evaluating(self):
             both = self.generator(z)
         if domains is None:
             return both[0]
+        if not isinstance(domains, Tensor) or domains.dtype != torch.int64:
+            raise TypeError(f"domains must be torch.int64 (n,), not {shown(domains)}.")
         domains = domains.to(z.device)
         if domains.shape != (len(z),) or not torch.isin(domains, torch.arange(2).to(domains)).all():
             raise ValueError(

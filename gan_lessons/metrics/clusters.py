@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import of_kind, whole
 from gan_lessons.metrics.judge import check_samples
 
 
@@ -87,7 +88,7 @@ def k_means(rows: Tensor, k: int, restarts: int = 10, seed: int = 0) -> Tensor:
     """
     from sklearn.cluster import KMeans
 
-    rows = check_samples(rows, "rows")
+    rows, k = check_samples(rows, "rows"), whole("k", k)
     if rows.dim() != 2 or not 1 <= k <= len(rows):
         raise ValueError(
             f"rows {tuple(rows.shape)} do not fall into {k} clusters: pass (N, D), N at least k."
@@ -99,6 +100,7 @@ def k_means(rows: Tensor, k: int, restarts: int = 10, seed: int = 0) -> Tensor:
 
 def _check_divisions(clusters: Tensor, labels: Tensor) -> None:
     for division, name in ((clusters, "clusters"), (labels, "labels")):
+        of_kind(name, division, Tensor)
         if division.dtype != torch.int64 or division.dim() != 1 or not len(division):
             raise ValueError(
                 f"{name} are {division.dtype} of shape {tuple(division.shape)}: pass integers, "

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan_lessons.arguments import is_whole, whole
 from gan_lessons.metrics.judge import (
     check_digits,
     check_images,
@@ -118,9 +119,9 @@ def precision_recall(samples: Tensor, reference: Tensor, k: int = 5) -> Precisio
     """
     fake, real = _both_features(samples, reference)
     for rows, name in ((fake, "samples"), (real, "reference")):
-        if not 1 <= k < len(rows):
+        if not is_whole(k) or not 1 <= k < len(rows):
             raise ValueError(
-                f"k is {k} with {len(rows):,} {name}: choose k from 1 to {len(rows) - 1}."
+                f"k is {k!r} with {len(rows):,} {name}: choose k from 1 to {len(rows) - 1}."
             )
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     around_fake, _ = _balls(fake, real, real_radii)
@@ -278,7 +279,7 @@ def frechet_by_size(
     Source: Chong and Forsyth 2020, https://arxiv.org/abs/1911.07023
     """
     fake, real = _both_features(samples, reference)
-    sizes = [int(n) for n in sizes]
+    sizes = [whole("each size", n) for n in sizes]
     if len(set(sizes)) < 2 or max(sizes) > len(fake):
         raise ValueError(
             f"sizes are {sizes} with {len(fake):,} samples: pass two or more different sizes, "

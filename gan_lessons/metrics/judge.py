@@ -9,8 +9,10 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 from torch import Tensor, nn
+
+from gan_lessons.devices import pick_device
+from gan_lessons.files import read_tensors
 
 WEIGHTS = "judge.safetensors"
 SIZE = 32  # the judge looks at 32 x 32 pixels
@@ -59,16 +61,16 @@ def _to_judge_size(images: Tensor) -> Tensor:
 def load_judge(device: str | torch.device | None = None) -> Judge:
     """The trained judge, in evaluation mode and frozen, on `device` (None: the CPU).
 
-    `judge.facts` has the accuracy, seed, versions and script that belong to the weights.
+    `judge.facts` has the accuracy, seed, versions and script that belong to the weights. A file
+    whose contents do not have their checksum raises ValueError with its path.
     """
-    return _load(str(device or "cpu"))
+    return _load(str(pick_device(device or "cpu")))
 
 
 @cache
 def _load(device: str) -> Judge:
-    with as_file(files("gan_lessons") / WEIGHTS) as path, safe_open(path, "pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = dict(sorted(file.metadata().items()))  # the file has no order of its own
+    with as_file(files("gan_lessons") / WEIGHTS) as path:
+        weights, facts = read_tensors(path)
     judge = Judge()
     judge.load_state_dict(weights)
     judge.facts = facts

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import number
 from gan_lessons.metrics.judge import check_samples
 
 
@@ -31,7 +32,7 @@ def mode_coverage(points: Tensor, modes: Tensor, std: float) -> Modes:
             f"points {tuple(points.shape)} and modes {tuple(modes.shape)} do not fit: "
             "pass (N, D) and (K, D)."
         )
-    if not std > 0:
+    if number("std", std) <= 0:
         raise ValueError(f"std is {std}: pass the standard deviation of one mode, above 0.")
     distance, nearest = torch.cdist(points.double(), modes.to(points).double()).min(dim=1)
     good = distance <= 3 * std
@@ -56,7 +57,7 @@ def wasserstein_1d(a: Tensor, b: Tensor) -> float:
 
     columns = [check_samples(x, name) for x, name in ((a, "a"), (b, "b"))]
     for x, name in zip(columns, "ab", strict=True):
-        if x.numel() != len(x):
+        if x.dim() == 0 or x.numel() != len(x):
             raise ValueError(f"{name} has shape {tuple(x.shape)}: pass numbers, shape (N,).")
     first, second = (x.detach().cpu().double().flatten().numpy() for x in columns)
     return float(wasserstein_distance(first, second))

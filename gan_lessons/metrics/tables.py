@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from gan_lessons.arguments import of_kind
 from gan_lessons.metrics.images import (
     class_coverage,
     conditional_accuracy,
@@ -75,6 +76,9 @@ class Table:
     """Rows of numbers; Markdown in a notebook, plain text elsewhere."""
 
     def __init__(self, rows: Mapping[str, Mapping[str, float | int | str]]):
+        of_kind("rows", rows, Mapping, hint="Pass {name: report(...), ...}.")
+        for name, row in rows.items():
+            of_kind(f"rows[{name!r}]", row, Mapping, hint="Pass {name: report(...), ...}.")
         if not rows:
             raise ValueError("rows are empty: pass {name: report(...), ...}.")
         self.rows = {name: dict(row) for name, row in rows.items()}

@@ -196,7 +196,7 @@ class DiscreteBGAN(Model):
     def sample(self, n: int | None = None, *, z: Tensor | None = None) -> Tensor:
         """`n` images of -1 and 1, or one for each row of the noise `z`, shape (n, latent_dim)."""
         with evaluating(self):
-            return 2 * self.draw(self.generator(self.noise(n) if z is None else z), 1)[0] - 1
+            return 2 * self.draw(self.generator(self.noise_or(z, n)), 1)[0] - 1
 
 
 class ReinforceGAN(DiscreteBGAN):

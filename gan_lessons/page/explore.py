@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from gan_lessons import arguments
+from gan_lessons.messages import shown
 from gan_lessons.page import display
 
 
@@ -23,6 +25,11 @@ class Slider:
     high: float
     start: float = 0.0
     stops: int = 9
+
+    def __post_init__(self) -> None:
+        arguments.whole("stops", self.stops)
+        if arguments.number("low", self.low) >= arguments.number("high", self.high):
+            raise ValueError(f"A slider runs from low to high, not from {self.low} to {self.high}.")
 
 
 def explore(
@@ -44,7 +51,11 @@ def explore(
     """
     from gan_lessons.figures import player_html
 
+    arguments.function("function", function)
+    if not controls:
+        raise ValueError("There is no control: give a Slider or some choices for each argument.")
     for name, control in controls.items():
+        arguments.of_kind(f"The control {name!r}", control, Slider, Sequence)
         if not isinstance(control, Slider) and len(control) == 0:
             raise ValueError(f"The control {name!r} is empty: give a Slider or some choices.")
     frames, labels = _sweep(function, controls)
@@ -82,6 +93,7 @@ def explore_latent(
     """
     import torch
 
+    _check_run(run)
     size = run.config.latent_dim
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(n, size, generator=generator)
@@ -127,6 +139,7 @@ def explore_classes(
 
     from gan_lessons.figures import slerp
 
+    _check_run(run)
     generator = torch.Generator().manual_seed(seed)
     start, end = torch.randn(2, n, run.config.latent_dim, generator=generator)
     names = [str(name) for name in classes]
@@ -145,6 +158,11 @@ def explore_classes(
         columns=8 if n > 8 else n,
         **{"class": names, "style": Slider(0.0, 1.0)},
     )
+
+
+def _check_run(run: Any) -> None:
+    if not hasattr(run, "averaged"):
+        raise TypeError(f"run must be a Run, not {shown(run)}.")
 
 
 def _sample(run: Any, **inputs: Any):

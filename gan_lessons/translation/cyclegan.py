@@ -187,7 +187,9 @@ class CycleGAN(Model):
                 "the second as y=…, one of the two."
             )
         with evaluating(self):
-            return self.generator_xy(x) if y is None else self.generator_yx(y)
+            if y is None:
+                return self.generator_xy(self.checked(x, any_size=True))
+            return self.generator_yx(self.checked(y, "y", any_size=True))
 
     def fixed_inputs(self, n: int, data: TwoDomains) -> dict[str, Tensor]:
         """What snapshots are made from: some samples of X."""

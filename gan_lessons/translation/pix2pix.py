@@ -107,14 +107,9 @@ class Pix2Pix(Model):
         """
         if x is None:
             raise ValueError("pix2pix translates images: pass the inputs as x=…, (n, *shape).")
-        if x.dim() != 4 or x.shape[1] != self.config.shape[0]:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; pass inputs like those of the training, "
-                f"(n, {', '.join(map(str, self.config.shape))})."
-            )
         with evaluating(self):
             noise_on(self.generator)  # dropout is z, and stays on
-            return self.generator(x)
+            return self.generator(self.checked(x, any_size=True))
 
     def fixed_inputs(self, n: int, data: Pairs) -> dict[str, Tensor]:
         """What snapshots are made from: some inputs of the training data."""

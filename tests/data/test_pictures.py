@@ -1,11 +1,14 @@
 """The reader's own pictures: every mode and size, broken files, labels."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gan_lessons.data import folder, from_torchvision
+from gan_lessons.data import folder, from_torchvision, pictures
 
 
 def paint(mode="RGB", size=(40, 40), colour=None) -> Image.Image:
@@ -219,7 +222,7 @@ def test_a_folder_without_pictures_says_what_is_there(tmp_path):
         folder(tmp_path)
 
 
-@pytest.mark.parametrize("size", [27, 73, 256, 32.5])
+@pytest.mark.parametrize("size", [27, 73, 256, 32.5, 32.0, True, "32", None])
 def test_sizes_beyond_the_range_are_refused(zoo, size):
     for load in (lambda: folder(zoo, size), lambda: from_torchvision([], size)):
         with pytest.raises(ValueError, match="choose a whole number of pixels from 28 to 64"):
@@ -230,7 +233,7 @@ def test_pictures_may_be_a_little_larger_to_be_cropped(zoo):
     assert folder(zoo, 72).shape == (3, 72, 72)
 
 
-@pytest.mark.parametrize("channels", [0, 2, 4, "RGB"])
+@pytest.mark.parametrize("channels", [0, 2, 4, "RGB", True, 3.0])
 def test_other_channels_are_refused(zoo, channels):
     for load in (folder, from_torchvision):
         with pytest.raises(ValueError, match="choose 3 for colour or 1 for grey"):
@@ -240,13 +243,61 @@ def test_other_channels_are_refused(zoo, channels):
 def test_a_limit_takes_evenly_from_the_whole(zoo):
     assert folder(zoo, limit=2).labels.tolist() == [0, 1]
     assert len(folder(zoo, limit=100)) == 4
-    for limit in (0, -1, 1.5):
-        with pytest.raises(ValueError, match=r"limit is .*: give a whole number, 1 or more"):
-            folder(zoo, limit=limit)
+    assert len(folder(zoo, np.int64(32), limit=np.int64(2))) == 2
+    for limit in (0, -1, 2.5, 2.0, True, "2"):
+        for load in (folder, from_torchvision):
+            with pytest.raises(ValueError, match=r"limit is .*: give a whole number, 1 or more"):
+                load(zoo, limit=limit)
 
 
 def test_the_same_folder_gives_the_same_data(zoo):
     assert torch.equal(folder(zoo).values, folder(str(zoo)).values)
+
+
+def test_pictures_stand_in_one_tensor_of_their_own_size(tmp_path):
+    for i in range(40):
+        paint("L", colour=i).save(tmp_path / f"{i:02}.png")
+        (tmp_path / f"{i:02}.bad.png").touch()
+    data = folder(tmp_path, 28, channels=1)
+    assert data.values[:, 0, 0, 0].tolist() == list(range(40))
+    assert data.values.untyped_storage().nbytes() == 40 * 28 * 28
+
+
+def test_an_interruption_stops_at_once_and_leaves_no_thread(tmp_path, monkeypatch):
+    for i in range(40 * pictures.PART):
+        (tmp_path / f"{i}.png").touch()
+    begun, opened = threading.active_count(), []
+
+    def slow(path):
+        opened.append(path)
+        time.sleep(0.002)
+        return paint()
+
+    def interrupted(rows, picture):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pictures.Image, "open", slow)
+    monkeypatch.setattr(pictures.Rows, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        folder(tmp_path)
+    assert len(opened) <= 8 * pictures.PART
+    assert threading.active_count() == begun
+
+
+def test_a_bar_appears_after_a_second(zoo, monkeypatch, capsys):
+    folder(zoo)
+    assert capsys.readouterr() == ("", "")
+    bar = pictures.tqdm
+
+    def waited(delay, **options):
+        assert delay == 1
+        return bar(mininterval=0, **options)
+
+    monkeypatch.setattr(pictures, "tqdm", waited)
+    folder(zoo)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "4/4" in captured.err
 
 
 # Real files

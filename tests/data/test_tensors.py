@@ -140,8 +140,14 @@ def test_batches_are_drawn_on_the_device():
     ("values", "labels", "error", "message"),
     [
         ([[1.0]], None, TypeError, "must be a torch tensor, not list"),
-        (torch.zeros(2, 1, 4, 4), None, ValueError, r"must be points \(N, D\).*\(2, 1, 4, 4\)"),
-        (torch.zeros(2, 2).double(), None, TypeError, "float64: give images as torch.uint8"),
+        (
+            torch.zeros(2, 1, 4, 4),
+            None,
+            TypeError,
+            r"float32 of shape \(2, 1.* become bytes by \(\(",
+        ),
+        (torch.zeros(2), None, ValueError, r"must be points \(N, D\), but their shape is \(2,\)"),
+        (torch.zeros(2, 2).double(), None, TypeError, r"float64 of shape \(2, 2\): give images"),
         (images()[:, 0], None, ValueError, r"must be images \(N, C, H, W\).*\(10, 4, 4\)"),
         (images(0), None, ValueError, "are empty"),
         (torch.tensor([[0.0, float("nan")]]), None, ValueError, "NaN or infinity"),

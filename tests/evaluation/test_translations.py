@@ -205,9 +205,10 @@ def test_noise_between_the_translations(replaced, gain):
     assert translations.round_trips(way, x, y, noise=0.02) == result, "the same noise every time"
 
 
-def test_a_square_through_a_line(replaced):
+def test_a_square_through_a_line(replaced, monkeypatch):
     """Points that lose a coordinate cannot come back: a quarter of one way, an eighth of both."""
     way = replaced(lambda v: v * torch.tensor([1.0, 0.0]), lambda v: v)
+    monkeypatch.setattr(way.averaged, "config", replace(way.config, shape=(2,)))
     square = torch.cartesian_prod(*[torch.linspace(-1, 1, 41)[:-1] + 1 / 40] * 2)
     line = square * torch.tensor([1.0, 0.0])
     found = translations.round_trips(way, square, line, noise=0.0)

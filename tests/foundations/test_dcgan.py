@@ -247,7 +247,7 @@ MUTANTS = [
         "model",
         (
             "samples are drawn in training mode: each depends on its batch",
-            "            return self.generator(self.noise(n) if z is None else z)",
+            "            return self.generator(self.noise_or(z, n))",
             "            self.train()\n            return self.generator(z)",
             "test_the_same_noise_gives_another_image_in_other_company_but_in_evaluation",
         ),

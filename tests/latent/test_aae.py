@@ -453,7 +453,7 @@ MUTANTS = [
         ),
         (
             "AAE: samples are decoded from N(0, I), whatever the prior",
-            "self.decoder(self.noise(n) if z is None else z)",
+            "self.decoder(self.noise_or(z, n))",
             "self.decoder(torch.randn(n, self.config.latent_dim) if z is None else z)",
             "test_samples_are_decoded_from_the_prior",
         ),

@@ -1,13 +1,15 @@
 """The judge: how good it is, what it sees, what it refuses, and the script that trains it."""
 
+import shutil
 import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
 
 from gan_lessons import data, metrics
+from gan_lessons.files import read_tensors
+from gan_lessons.metrics import judge as module
 from tests.helpers import load_script
 
 
@@ -29,11 +31,25 @@ def test_scale_of_the_judge(mnist):
 def test_judge_file_is_small_and_says_where_it_comes_from(root):
     path = root / "gan_lessons" / "judge.safetensors"
     assert path.stat().st_size < 600_000
-    with safe_open(path, "pt") as file:
-        facts = file.metadata()
+    _, facts = read_tensors(path)
+    assert facts == metrics.load_judge().facts
     assert float(facts["accuracy"]) >= 0.99
     assert (root / facts["script"]).is_file()
     assert set(facts) == {"accuracy", "data", "seed", "epochs", "torch", "script"}
+
+
+@pytest.mark.parametrize("place", ["facts", 0.5, 0.99])
+def test_one_changed_bit_is_noticed(root, tmp_path, monkeypatch, place):
+    whole = (root / "gan_lessons" / module.WEIGHTS).read_bytes()
+    path = tmp_path / module.WEIGHTS
+    accuracy = metrics.load_judge().facts["accuracy"].encode()
+    at = whole.index(accuracy) if place == "facts" else int(place * len(whole))
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 0b0100_0000]) + whole[at + 1 :])
+    monkeypatch.setattr(module, "files", lambda package: tmp_path)
+    with pytest.raises(ValueError, match=f"{path} is damaged"):
+        module._load.__wrapped__("cpu")
+    shutil.copy(root / "gan_lessons" / module.WEIGHTS, path)
+    assert module._load.__wrapped__("cpu").facts == metrics.load_judge().facts
 
 
 def test_judge_is_frozen_and_the_same_at_every_size(sets):
@@ -161,7 +177,7 @@ def test_script_writes_the_judge_only_from_99_percent_on(script, monkeypatch, tm
     assert not target.exists()
     monkeypatch.setattr(script, "train", lambda *_: (metrics.Judge(), 0.99))
     script.main()
-    with safe_open(target, "pt") as file:
-        assert file.metadata()["accuracy"] == "0.9900"
-        assert file.metadata()["seed"] == "3"
+    _, facts = read_tensors(target)
+    assert facts["accuracy"] == "0.9900"
+    assert facts["seed"] == "3"
     assert "judge.safetensors: 0.43 MB" in capsys.readouterr().out
