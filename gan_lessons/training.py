@@ -60,7 +60,8 @@ def fit(
 ) -> Run:
     """Train `model_class(config)` on `data` for `config.steps` steps.
 
-    - `precision`: "float32", or "bfloat16" for autocast.
+    - `precision`: "float32", or "bfloat16" for autocast of the forward passes. GPUs older than
+      NVIDIA's Ampere, such as Colab's T4, have no bfloat16 and get slower by it.
     - `looks`: `progress=True` for a bar, and the other settings of `Looks`, such as `monitor=…` and
       `checkpoint="runs/mine"`.
 
