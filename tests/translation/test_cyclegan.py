@@ -686,8 +686,8 @@ MUTANTS = [
         ),
         (
             "CycleGAN: x is translated by F",
-            "return self.generator_xy(x) if y is None",
-            "return self.generator_yx(x) if y is None",
+            "return self.generator_xy(self.checked(x, any_size=True))",
+            "return self.generator_yx(self.checked(x, any_size=True))",
             "test_samples_of_either_domain_are_translated",
         ),
         (
