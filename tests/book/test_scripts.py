@@ -9,6 +9,7 @@ import pytest
 import set_address
 
 from tests.book.content import ROOT
+from tests.helpers import load_script
 
 OLD = set_address.PLACEHOLDER
 NEW = "https://github.com/somebody/other-name"
@@ -246,3 +247,21 @@ def test_other_addresses_are_refused(url):
 
 def test_the_repository_has_one_address(capsys):
     assert set_address.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_changed_number_is_noticed(tmp_path, monkeypatch, capsys):
+    script = load_script("same_numbers")
+    monkeypatch.setattr(
+        script, "MODELS", [pair for pair in script.MODELS if pair[1].__name__ == "GAN"]
+    )
+    file, fast = tmp_path / "before.json", ["--steps", "2"]
+    assert script.main([str(file), *fast]) == 0
+    assert script.main([str(file), *fast]) == 0
+    assert "2 of 2 runs have the same numbers" in capsys.readouterr().out
+    module, _ = only[0]
+    monkeypatch.setattr(module, "generator_loss", lambda scores: 1.0001 * -scores.mean())
+    assert script.main([str(file), *fast]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "0 of 2 runs have the same numbers."
+    assert lines[1].startswith("  GAN, grey: ")
+    assert "generator_loss" in lines[1]
