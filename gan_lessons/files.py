@@ -99,6 +99,8 @@ def _sweep(path: Path) -> None:
 
 
 def _alive(process: int) -> bool:
+    if os.name == "nt":  # there, signal 0 is Ctrl-C: better keep a leftover
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:

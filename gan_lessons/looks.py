@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,22 +54,25 @@ class Looks:
         return looks
 
 
-def moments(steps: int, count: int) -> set[int]:
+@cache  # the loop asks in every step
+def moments(steps: int, count: int) -> frozenset[int]:
     """`count` steps from 0 to `steps`, closer together at the start, where more changes."""
     if count == 0:
-        return set()
-    return {round(steps * (i / max(1, count - 1)) ** 1.7) for i in range(count)} | {steps}
+        return frozenset()
+    return frozenset(
+        {round(steps * (i / max(1, count - 1)) ** 1.7) for i in range(count)} | {steps}
+    )
 
 
 def look(run: Run, looks: Looks, stand: Callable[[], None]) -> None:
     """Snapshot, monitor and checkpoint, where due, each of them once."""
     tenth = max(1, run.config.steps // 10)
-    with own_randomness(torch.device(run.device)):
-        shown = moments(run.config.steps, looks.snapshots)
-        if run.steps in shown and run.steps not in run.snapshot_steps:
+    shown = moments(run.config.steps, looks.snapshots)
+    if run.steps in shown and run.steps not in run.snapshot_steps:
+        with own_randomness(torch.device(run.device)):
             frame = to_bytes(run.averaged.sample(**run.fixed_inputs)).cpu()[None]
-            run.snapshots = frame if run.snapshots is None else torch.cat([run.snapshots, frame])
-            run.snapshot_steps.append(run.steps)
+        run.snapshots = frame if run.snapshots is None else torch.cat([run.snapshots, frame])
+        run.snapshot_steps.append(run.steps)
     due = run.steps and (run.steps % (looks.monitor_every or tenth) == 0 or run.finished)
     if looks.monitor and due and run.steps not in run.monitored.get("step", []):
         stand()

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from gan_lessons.data import Pairs, TensorData, TwoDomains
@@ -31,6 +32,19 @@ def pairs(n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> Pairs:
     """Random images, and the negative of each as its target, always the same."""
     inputs = images(n, shape)
     return Pairs(inputs, TensorData(255 - inputs.values, None, "their negatives"))
+
+
+FRUIT = {"trainA": "red", "trainB": "orange", "testA": "darkred", "testB": "yellow"}
+
+
+def four_folders(path: Path) -> Path:
+    """`path`/fruit: four folders, pictures of one colour each, of different sizes and numbers."""
+    for k, (name, colour) in enumerate(FRUIT.items()):
+        (path / "fruit" / name).mkdir(parents=True)
+        for i in range(2 + k):
+            picture = Image.new("RGB", (40 + 30 * i, 64), colour)
+            picture.save(path / "fruit" / name / f"{i}.png")
+    return path / "fruit"
 
 
 def moved(model: nn.Module, action: Callable[[], object]) -> set[str]:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gan_lessons.data import TwoDomains, folder, side_by_side, two_folders
-from tests.helpers import same
+from tests.helpers import FRUIT, four_folders, same
 from tests.mutants import mutants, survivors
 
 # --- two squares in one picture ------------------------------------------------------------------
@@ -171,18 +171,10 @@ def test_the_real_layout(real_data):
 
 # --- four folders ------------------------------------------------------------------------------
 
-FRUIT = {"trainA": "red", "trainB": "orange", "testA": "darkred", "testB": "yellow"}
-
 
 @pytest.fixture
 def four(tmp_path):
-    """Four folders with pictures of one colour each, of different sizes and numbers."""
-    for k, (name, colour) in enumerate(FRUIT.items()):
-        (tmp_path / "fruit" / name).mkdir(parents=True)
-        for i in range(2 + k):
-            picture = Image.new("RGB", (40 + 30 * i, 64), colour)
-            picture.save(tmp_path / "fruit" / name / f"{i}.png")
-    return tmp_path / "fruit"
+    return four_folders(tmp_path)
 
 
 def test_a_is_the_first_domain_and_b_the_second(four):

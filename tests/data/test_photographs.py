@@ -9,6 +9,7 @@ from gan_lessons.data import (
     apple2orange,
     facades,
 )
+from tests.helpers import FRUIT, four_folders
 from tests.mutants import mutants, survivors
 
 # --- facades -----------------------------------------------------------------------------------
@@ -72,18 +73,9 @@ def test_unknown_splits_and_sizes_are_refused(a_copy, split, size):
 # --- apples and oranges ------------------------------------------------------------------------
 
 
-FRUIT = {"trainA": "red", "trainB": "orange", "testA": "darkred", "testB": "yellow"}
-
-
 @pytest.fixture
 def four(tmp_path):
-    """Four folders with pictures of one colour each, of different sizes and numbers."""
-    for k, (name, colour) in enumerate(FRUIT.items()):
-        (tmp_path / "fruit" / name).mkdir(parents=True)
-        for i in range(2 + k):
-            picture = Image.new("RGB", (40 + 30 * i, 64), colour)
-            picture.save(tmp_path / "fruit" / name / f"{i}.png")
-    return tmp_path / "fruit"
+    return four_folders(tmp_path)
 
 
 def test_a_copy_of_the_fruit_is_read_and_called_one(four, capsys):
