@@ -1,7 +1,8 @@
-"""What a notebook shows besides figures: the source of its code, its settings, live explorers."""
+"""What a notebook shows besides figures: the source of its code, its settings, numbers, explorers."""
 
 from gan_lessons.page.display import checked_alt
 from gan_lessons.page.explore import Slider, explore, explore_classes, explore_latent
+from gan_lessons.page.numbers import spread
 from gan_lessons.page.source import show_diff, show_settings, show_source
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "show_diff",
     "show_settings",
     "show_source",
+    "spread",
 ]
