@@ -1,10 +1,14 @@
 """Execute chapters from top to bottom and store them with their outputs.
 
     python scripts/execute.py book/foundations/gan.ipynb [more.ipynb …] --budget cpu
+    python scripts/execute.py book/foundations/gan.ipynb [more.ipynb …] --tidy    runs nothing
 
 The original is replaced only if every cell ran and the outputs are fit to be committed: no error
 or warning, no path of this machine, alternative text for every image, at most 1.5 MB. The time
 it took goes to `gan_lessons/timings.json`, from where the first cell of the chapter reads it.
+
+With `--tidy` the outputs stay, and only what surrounds them is made anew: the first cell, the ids,
+the metadata that folds a cell (see `folding.py`) and describes an image.
 """
 
 import argparse
@@ -17,6 +21,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from folding import fold
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from set_address import address, chapter_name, set_first_cell, write_notebook
@@ -25,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TIMINGS = ROOT / "gan_lessons" / "timings.json"
 LIMIT = 1_500_000  # bytes of a notebook
 WIDGET = "application/vnd.jupyter.widget-view+json"
+START = re.compile(r'gan_lessons\.start\("(?P<chapter>[\w/]+)"\)')
 RICH = {"text/html", "text/markdown", "image/png", "image/jpeg", "image/svg+xml", "text/latex"}
 PROGRESS = re.compile(r"^(.*\d+%\|.*|.*\d+\s*(it|s/it)\s*\[.*)?$")
 
@@ -64,6 +70,9 @@ def execute(path: Path, budget: str) -> tuple[nbformat.NotebookNode, float]:
 
 def tidy(notebook: nbformat.NotebookNode, slug: str) -> None:
     """Keep what a reader sees; drop what differs from run to run or needs a kernel."""
+    first = next((cell.source for cell in notebook.cells if cell.cell_type == "code"), "")
+    if started := START.search(first):
+        set_first_cell(notebook, started["chapter"], address())
     notebook.metadata = nbformat.from_dict(
         {
             "accelerator": "GPU",  # Colab then offers a machine that has one
@@ -76,11 +85,12 @@ def tidy(notebook: nbformat.NotebookNode, slug: str) -> None:
     for index, cell in enumerate(notebook.cells):
         cell.id = f"{slug}-{index:03d}"
         cell.metadata = nbformat.from_dict(
-            {key: cell.metadata[key] for key in ("tags", "mystnb") if key in cell.metadata}
+            {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
         )
         if cell.cell_type == "code":
             cell.outputs = _merged([o for o in map(_kept, cell.outputs) if o is not None])
             _copy_alt(cell)
+            fold(cell)
         else:
             cell.pop("attachments", None)
 
@@ -120,7 +130,6 @@ def _merged(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
 def _copy_alt(cell: nbformat.NotebookNode) -> None:
     """Jupyter Book takes alt text and width from the cell; `show` puts them at the output."""
     facts = [image for output in cell.outputs for image in image_metadata(output)]
-    cell.metadata.pop("mystnb", None)
     if len(facts) == 1 and facts[0].get("alt"):
         image = {"alt": facts[0]["alt"]}
         if "width" in facts[0]:  # else a small figure is stretched to the width of the page
@@ -199,6 +208,18 @@ def record(chapter: str, budget: str, seconds: float) -> None:
     _replace(TIMINGS, json.dumps(timings, indent=2, sort_keys=True) + "\n")
 
 
+def slug(path: Path) -> str:
+    """What the ids of a chapter's cells begin with."""
+    return path.stem.replace("_", "-")
+
+
+def _store(notebook: nbformat.NotebookNode, path: Path) -> None:
+    nbformat.validate(notebook)
+    fresh = path.with_name(f".{path.name}.new")
+    write_notebook(notebook, fresh)
+    fresh.replace(path)
+
+
 def _replace(path: Path, text: str) -> None:
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text, encoding="utf-8")
@@ -209,11 +230,18 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("notebooks", nargs="+", type=Path)
-    parser.add_argument("--budget", required=True, choices=("smoke", "cpu", "gpu"))
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--budget", choices=("smoke", "cpu", "gpu"), help="execute with this budget")
+    what.add_argument("--tidy", action="store_true", help="execute nothing, keep the outputs")
     options = parser.parse_args(arguments)
     failed = 0
     for path in (path.resolve() for path in options.notebooks):
         chapter = chapter_name(path)
+        if options.tidy:
+            notebook = nbformat.read(path, as_version=4)
+            tidy(notebook, slug(path))
+            _store(notebook, path)
+            continue
         print(f"{chapter}: executing, budget {options.budget} …", flush=True)
         try:
             notebook, seconds = execute(path, options.budget)
@@ -221,16 +249,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{chapter}: a cell failed; the file is as it was.\n{error}")
             failed += 1
             continue
-        tidy(notebook, path.stem.replace("_", "-"))
-        nbformat.validate(notebook)
+        tidy(notebook, slug(path))
         found = problems(notebook)
         if found:
             print(f"{chapter}: not stored, the file is as it was:\n  " + "\n  ".join(found))
             failed += 1
             continue
-        fresh = path.with_name(f".{path.name}.new")
-        write_notebook(notebook, fresh)
-        fresh.replace(path)
+        _store(notebook, path)
         record(chapter, options.budget, seconds)
         print(f"{chapter}: {seconds:.0f} s, {path.stat().st_size / 1e6:.2f} MB")
     return int(failed > 0)

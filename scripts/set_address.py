@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import nbformat
+from folding import fold
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +37,8 @@ except ModuleNotFoundError:
     %pip install -q "git+{address}"
     import gan_lessons
 """
-FIRST_CELL = INSTALL + '\ngan_lessons.start("{chapter}")'
+TITLE = "# @title Set-up: the package, the device, the budget\n"
+FIRST_CELL = TITLE + INSTALL + '\ngan_lessons.start("{chapter}")'
 
 ADDRESS_LINE = re.compile(r"^(?P<before>repository:\n\s+url:\s*)(?P<url>\S+)", re.MULTILINE)
 CITED_LINE = re.compile(r"^repository-code:\s*(?P<url>\S+)", re.MULTILINE)
@@ -118,8 +120,9 @@ def set_first_cell(notebook: nbformat.NotebookNode, chapter: str, url: str) -> N
         cell = nbformat.v4.new_code_cell()
         notebook.cells.insert(1, cell)
     cell.source = source
-    tags = set(cell.metadata.get("tags", [])) | {"nbval-ignore-output"}
+    tags = set(cell.metadata.get("tags", [])) | {"hide-input", "nbval-ignore-output"}
     cell.metadata["tags"] = sorted(tags)
+    fold(cell)
 
 
 def chapters(root: Path = ROOT) -> list[Path]:
