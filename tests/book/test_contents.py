@@ -18,6 +18,7 @@ from tests.book.content import (
     family,
     markdown,
     notebook,
+    toc,
     toc_chapters,
     toc_files,
 )
@@ -50,10 +51,15 @@ def test_the_family_is_well_formed():
             known.add(chapter["key"])
 
 
-def test_the_map_has_every_part_and_every_chapter():
+def test_the_first_page_has_every_part_and_every_chapter():
     text = (BOOK / "intro.md").read_text(encoding="utf-8")
-    shown = re.findall(r"```\{family-part\} (\w+)", text)
+    shown = re.findall(r"```\{chapter-cards\} (\w+)", text)
     assert shown == [part["part"] for part in family()], "intro.md and family.yml differ"
+    heads = [
+        f"## [{part['title']}]({part['part']}/index.md)" if written(part) else f"## {part['title']}"
+        for part in family()
+    ]
+    assert re.findall(r"^## .*", text, re.M)[: len(heads)] == heads
     assert "```{family-tree}" in text
     missing = set(LISTED) - set(planned())
     assert not missing, f"family.yml does not know {missing}, so the map does not link them"
@@ -61,41 +67,84 @@ def test_the_map_has_every_part_and_every_chapter():
     assert order == LISTED, "_toc.yml has the chapters in another order than family.yml"
 
 
+def written(part: dict) -> list[str]:
+    """The chapters of a part that exist."""
+    names = [f"{part['part']}/{chapter['key']}" for chapter in part["chapters"]]
+    return [name for name in names if name in LISTED]
+
+
+@pytest.mark.parametrize("part", family(), ids=lambda part: part["part"])
+def test_a_part_with_chapters_begins_with_its_own_page(part):
+    entries = {p["caption"]: [c["file"] for c in p["chapters"]] for p in toc()["parts"]}
+    page = BOOK / part["part"] / "index.md"
+    if not written(part):
+        assert not page.exists()
+        assert part["title"] not in entries
+        return
+    pages = [f"book/{part['part']}/index", *(f"book/{name}" for name in written(part))]
+    assert entries[part["title"]] == pages
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(f"# {part['title']}\n")
+    assert re.findall(r"```\{chapter-cards\} (\w+)", text) == [part["part"]]
+    order = text.partition("## In which order")[2]
+    unnamed = [
+        chapter["title"]
+        for chapter in part["chapters"]
+        if f"{part['part']}/{chapter['key']}" in LISTED and chapter["title"] not in order
+    ]
+    assert not unnamed, f"the order to read does not say when to read {unnamed}"
+
+
 def test_the_map_links_exactly_the_chapters_that_exist(tmp_path):
-    """The directive itself, on a page of its own."""
+    """The directives themselves, on a page of their own."""
     from docutils import nodes
     from sphinx.testing.util import SphinxTestApp
 
-    for name in ("_toc.yml", "book/family.yml", "book/intro.md"):
+    for name in ("_toc.yml", "book/family.yml", "gan_lessons/timings.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "conf.py").write_text(
         f"import sys; sys.path.insert(0, {str(BOOK / '_ext')!r})\n"
-        "extensions = ['myst_parser']\nroot_doc = 'book/intro'\n"
+        "extensions = ['myst_parser']\nsource_suffix = {'.md': 'markdown'}\n"
+        "root_doc = 'book/intro'\n"
         "def setup(app):\n"
-        "    from gan_lessons_book import FamilyPart, FamilyTree\n"
-        "    app.add_directive('family-part', FamilyPart)\n"
+        "    import cards\n"
+        "    from gan_lessons_book import FamilyTree\n"
+        "    cards.setup(app)\n"
         "    app.add_directive('family-tree', FamilyTree)\n",
         encoding="utf-8",
     )
+    blocks = [f"```{{chapter-cards}} {part['part']}\n```" for part in family()]
+    text = "\n\n".join(["# Map", "```{family-tree}\n```", *blocks])
+    (tmp_path / "book/intro.md").write_text(text, encoding="utf-8")
     for name in LISTED:
         page = tmp_path / "book" / f"{name}.md"
         page.parent.mkdir(exist_ok=True)
         page.write_text("# A chapter\n", encoding="utf-8")
-    for page in ("how-to-read", "notation"):
-        (tmp_path / "book" / f"{page}.md").write_text(f"# {page}\n", encoding="utf-8")
 
     app = SphinxTestApp("dummy", srcdir=tmp_path)
     app.build()
     tree = app.env.get_doctree("book/intro")
-    maps = [n for n in tree.findall(nodes.container) if "family-tree" in n["classes"]]
-    parts = [n for n in tree.findall(nodes.container) if "family-part" in n["classes"]]
-    for shown in (maps, parts):
+
+    def links(shown):
         elements = [n for m in shown for n in m.findall(nodes.Element)]
-        links = [n["reftarget"] for n in elements if n.get("reftype") == "doc"]
-        assert sorted(links) == sorted(f"/book/{name}" for name in LISTED)
-        names = [n.astext() for n in elements if "family-name" in n["classes"]]
-        assert sorted(names) == sorted(chapter["title"] for chapter in planned().values())
+        return [n["reftarget"] for n in elements if n.get("reftype") == "doc"]
+
+    everything = sorted(chapter["title"] for chapter in planned().values())
+    maps = [n for n in tree.findall(nodes.container) if "family-tree" in n["classes"]]
+    assert sorted(links(maps)) == sorted(f"/book/{name}" for name in LISTED)
+    names = [
+        n.astext()
+        for n in maps[0].findall()
+        if "family-name" in getattr(n, "attributes", {}).get("classes", [])
+    ]
+    assert sorted(names) == everything
+    cards = [n for n in tree.findall(nodes.bullet_list) if "chapter-cards" in n["classes"]]
+    rest = [n for n in tree.findall(nodes.container) if "chapters-planned" in n["classes"]]
+    assert links(cards) == [f"/book/{name}" for name in LISTED]
+    missing = [n.astext() for box in rest for n in box.findall(nodes.strong)]
+    have = [planned()[name]["title"] for name in LISTED]
+    assert sorted(missing + have) == everything
 
 
 def test_the_readme_lists_the_chapters_with_their_colab_links():
