@@ -290,6 +290,7 @@ class Tab:
 
     def __init__(self, socket):
         self.socket, self.number = socket, 0
+        self.seen: set[str] = set()  # the events since a page was asked for
 
     async def send(self, method: str, **parameters) -> dict:
         """Send a command; its result. RuntimeError if the browser refuses."""
@@ -308,7 +309,9 @@ class Tab:
         text = await asyncio.wait_for(self.socket.read_message(), 120)
         if text is None:
             raise RuntimeError("The browser has gone.")
-        return json.loads(text)
+        message = json.loads(text)
+        self.seen.add(message.get("method", ""))
+        return message
 
     async def run(self, script: str):
         """The value of a script on the page."""
@@ -319,19 +322,23 @@ class Tab:
             raise RuntimeError(found["exceptionDetails"]["exception"]["description"])
         return found["result"].get("value")
 
-    async def open(self, address: str, width: int, theme: str) -> None:
+    async def open(self, address: str) -> None:
         """Open a page, and wait until its formulas and pictures are there."""
+        self.seen.clear()
+        await self.send("Page.navigate", url=address)
+        while "Page.loadEventFired" not in self.seen:
+            await self.next()
+        await self.run(READY)
+
+    async def resize(self, width: int) -> None:
+        """Give the window another width, and wait until the page follows."""
         await self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
             height=844 if width == PHONE else 900,
             deviceScaleFactor=1,
-            mobile=width == PHONE,
+            mobile=False,
         )
-        await self.theme(theme)
-        await self.send("Page.navigate", url=address)
-        while (await self.next()).get("method") != "Page.loadEventFired":
-            pass
         await self.run(READY)
 
     async def theme(self, theme: str) -> None:
@@ -354,17 +361,20 @@ async def measure(options, address: str, socket_address: str, names: list[str]) 
     """Open each page at each width and in each theme; summaries with all that was measured."""
     from tornado.websocket import websocket_connect
 
-    axe = options.axe.read_text(encoding="utf-8") if options.axe else None
+    axe = options.axe.read_text(encoding="utf-8") if options.axe else ""
     socket = await websocket_connect(socket_address, max_message_size=2**29)
     tab = Tab(socket)
     await tab.send("Page.enable")
     pages = {}
     for name in names:
         measures, violations = {}, {}
+        await tab.theme(THEMES[0])
+        await tab.open(f"{address}{name}.html")
         for width in WIDTHS:
-            await tab.open(f"{address}{name}.html", width, THEMES[0])
+            await tab.resize(width)
             measures[width] = json.loads(await tab.run(MEASURE))
-            for theme in THEMES:
+            looks = THEMES if axe or options.pictures else ()
+            for theme in looks:
                 await tab.theme(theme)
                 if axe and width in (WIDTHS[0], PHONE):
                     await tab.run(axe + ";0")
@@ -374,6 +384,7 @@ async def measure(options, address: str, socket_address: str, names: list[str]) 
                 if options.pictures:
                     file = f"{name.replace('/', '-')}-{width}-{theme}.png"
                     await tab.picture(options.pictures / file)
+            await tab.theme(THEMES[0])
         chapter = (options.html / "_sources" / f"{name}.ipynb").exists()
         pages[name] = summary(measures, violations, chapter)
         print(row(name, pages[name]), flush=True)

@@ -5,6 +5,9 @@
   package sphinx-mathjax-offline; of its 24 MB only the parts that a page can ask for are copied.
 - The map of the family on the first page, made from `book/family.yml`. A chapter is a link if
   `_toc.yml` lists it, and marked as planned if not, so the map cannot fall behind the book.
+- The number of a chapter, its opening picture, folded answers: see `chapter_pages.py`.
+- Cards, the glossary's links, the status page, the picture of a shared link and the page for dead
+  ones: see `cards.py`, `taught.py`, `status.py` and `sharing.py`.
 - The public address of the repository, or no links to it: see `public_address.py`.
 - Single options of the theme. `html_theme_options` in `_config.yml` would replace all that Jupyter
   Book sets, and the Colab button with it.
@@ -14,7 +17,12 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
+import cards
+import chapter_pages
 import public_address
+import sharing
+import status
+import taught
 import yaml
 from docutils import nodes
 from sphinx import addnodes
@@ -34,10 +42,11 @@ MATHJAX_PARTS = (
 def setup(app):
     """Called by Sphinx."""
     app.add_directive("family-tree", FamilyTree)
-    app.add_directive("family-part", FamilyPart)
     app.connect("config-inited", set_options)
     app.connect("builder-inited", copy_mathjax)
-    public_address.setup(app)
+    for extension in (cards, public_address, sharing, status, taught):
+        extension.setup(app)
+    chapter_pages.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -65,7 +74,7 @@ def copy_mathjax(app):
 
 
 class Family(SphinxDirective):
-    """What both directives know: the chapters, and which of them exist."""
+    """What the map knows: the chapters, and which of them exist."""
 
     def load(self):
         """Read `book/family.yml`; the page is then read again whenever that file changes."""
@@ -139,40 +148,3 @@ class FamilyTree(Family):
                 item += self.branch(children)
             result += item
         return result
-
-
-class FamilyPart(Family):
-    """The chapters of one part, one line each."""
-
-    required_arguments = 1
-
-    def run(self):
-        """Return the part's line and the list of its chapters."""
-        self.load()
-        part = next((p for p in self.parts if p["part"] == self.arguments[0]), None)
-        if part is None:
-            raise self.error(f"book/family.yml has no part {self.arguments[0]!r}")
-        chapters = nodes.bullet_list()
-        for chapter in part["chapters"]:
-            key = chapter["key"]
-            line = nodes.paragraph("", "", self.linked(key))
-            if not self.exists(key):
-                line += nodes.Text(" ")
-                line += nodes.inline("", "planned", classes=["family-planned"])
-            before = ", ".join(
-                self.chapters[other]["title"] for other in chapter["from"]
-            )
-            text = nodes.paragraph("", chapter["line"])
-            if before:
-                text += nodes.inline(
-                    "", f" Builds on {before}.", classes=["family-also"]
-                )
-            chapters += nodes.list_item(
-                "", line, text, classes=[] if self.exists(key) else ["planned"]
-            )
-        classes = ["family-part", f"family-{part['part']}"]
-        return [
-            nodes.container(
-                "", nodes.paragraph("", part["line"]), chapters, classes=classes
-            )
-        ]

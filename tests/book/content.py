@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BOOK = ROOT / "book"
 PACKAGE = ROOT / "gan_lessons"
 CHAPTERS = chapters(ROOT)
-PAGES = sorted(BOOK.glob("*.md"))
+PAGES = sorted(BOOK.rglob("*.md"))
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 TAG_FORM = re.compile(r"[A-Z][A-Z0-9]*(-[A-Z0-9]+)+")
 NAMED_TAG = re.compile(rf"\[({TAG_FORM.pattern})\]")
@@ -79,8 +79,9 @@ def toc_files() -> list[str]:
 
 
 def toc_chapters() -> list[str]:
-    """Its notebooks, as foundations/gan."""
-    return [name.removeprefix("book/") for name in toc_files() if name.count("/") == 2]
+    """Its notebooks, as foundations/gan: all pages of a part but its index page."""
+    names = [name.removeprefix("book/") for name in toc_files() if name.count("/") == 2]
+    return [name for name in names if not name.endswith("/index")]
 
 
 def family() -> list[dict]:

@@ -207,7 +207,8 @@ def test_the_first_cell_asks_for_a_clone_where_there_is_no_address():
     shown = public_address.published(a_chapter(), "", is_notebook=True)
     title, code = nbformat.reads(shown, as_version=4).cells
     assert title.source == "# GAN\n\nThe source is here."
-    comment, *lines = code.source.splitlines()
+    title, comment, *lines = code.source.splitlines()
+    assert title.startswith("# @title ")
     assert comment.startswith("# ")
     assert "clone" in comment
     assert lines == ["import gan_lessons", "", 'gan_lessons.start("foundations/gan")']

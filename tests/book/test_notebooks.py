@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import nbformat
 import pytest
 from execute import image_alts, problems
+from folding import LONGEST, fold, is_folded, title
 from set_address import address, chapter_name, first_cell
 
 from tests.book.content import (
@@ -45,7 +46,21 @@ def test_the_first_cell_is_the_agreed_one(path):
     assert cell.source == first_cell(chapter_name(path), address()), (
         f"{path.name}: run `python scripts/set_address.py`"
     )
-    assert "nbval-ignore-output" in tags_of(cell)
+    assert {"hide-input", "nbval-ignore-output"} <= tags_of(cell)
+
+
+def test_a_folded_cell_says_what_it_does(path):
+    for cell in code_cells(path):
+        where = f"{path.name}: the cell {first_line(cell)!r}"
+        name = title(cell)
+        if is_folded(cell):
+            assert name, f"{where} is folded: its first line must be `# @title What it does`"
+            assert len(name) <= LONGEST, f"{where}: a title has at most {LONGEST} characters"
+        else:
+            assert "@title" not in cell.source, f"{where} has a title: tag it hide-input"
+        before = cell.copy()
+        fold(cell)
+        assert cell == before, f"{where}: run `scripts/execute.py {path.name} --tidy`"
 
 
 def test_something_is_compared(path):

@@ -1,9 +1,11 @@
-"""scripts/execute.py and scripts/set_address.py: what they change and what they refuse."""
+"""The scripts that write and check the pages: what they change and what they refuse."""
 
 import json
 import shutil
 
+import check_pages
 import execute
+import folding
 import nbformat
 import pytest
 import set_address
@@ -138,6 +140,77 @@ def test_seconds_are_recorded(tmp_path, monkeypatch):
     assert stored == {"foundations/gan": {"cpu": 95, "gpu": 121}}
 
 
+def test_a_notebook_is_tidied_without_running(tmp_path):
+    path = tmp_path / "foundations" / "gan.ipynb"
+    path.parent.mkdir()
+    notebook = one_cell(stream("stdout", "2\n"))
+    notebook.cells[0] |= {"source": "# @title Add\n1 + 1", "metadata": {"tags": ["hide-input"]}}
+    set_address.write_notebook(notebook, path)
+    assert execute.main([str(path), "--tidy"]) == 0
+    cell = nbformat.read(path, as_version=4).cells[0]
+    assert (cell.outputs, cell.execution_count) == (notebook.cells[0].outputs, 1)
+    assert cell.metadata.mystnb.code_prompt_show == "Show the code: Add"
+    before = path.read_bytes()
+    assert execute.main([str(path), "--tidy"]) == 0
+    assert path.read_bytes() == before
+
+
+def test_tidying_brings_the_first_cell_up_to_date():
+    notebook = one_cell(stream("stdout", "Budget: cpu\n"))
+    notebook.cells[0].source = 'import gan_lessons\n\ngan_lessons.start("foundations/gan")'
+    execute.tidy(notebook, "gan")
+    cell = notebook.cells[0]
+    assert cell.source == set_address.first_cell("foundations/gan", set_address.address())
+    assert cell.outputs[0].text == "Budget: cpu\n"
+
+
+# --- folding ---------------------------------------------------------------------------------
+
+
+def folded(source, tags, *outputs):
+    notebook = one_cell(*outputs)
+    notebook.cells[0] |= {"source": source, "metadata": nbformat.from_dict({"tags": tags})}
+    execute.tidy(notebook, "gan")
+    nbformat.validate(notebook)
+    return notebook.cells[0]
+
+
+@pytest.mark.parametrize("tag", sorted(folding.FOLDS))
+def test_a_title_folds_in_the_book_in_colab_and_in_jupyterlab(tag):
+    assert folded("# @title Draw {x}\nf()", [tag]).metadata == {
+        "tags": [tag],
+        "cellView": "form",
+        "jupyter": {"source_hidden": True},
+        "mystnb": {
+            "code_prompt_show": "Show the code: Draw (x)",
+            "code_prompt_hide": "Hide the code: Draw (x)",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "tags"),
+    [("# @title Draw\nf()", ["hide-output"]), ("f()", ["hide-input"]), ("f()", [])],
+)
+def test_no_tag_or_no_title_no_fold(source, tags):
+    assert folded(source, tags).metadata == {"tags": tags}
+
+
+def test_what_folded_a_cell_goes_with_its_tag():
+    cell = folded("# @title Draw\nf()", ["hide-input"])
+    cell.metadata["tags"] = []
+    folding.fold(cell)
+    assert cell.metadata == {"tags": []}
+
+
+def test_a_folded_figure_keeps_its_description():
+    facts = {"alt": "A curve that falls and then stays.", "width": 480}
+    image = display({"image/png": "iVBORw0KGgo="}, {"image/png": facts})
+    settings = folded("# @title Draw\nf()", ["hide-input"], image).metadata.mystnb
+    assert settings.image == {"alt": facts["alt"], "width": "480px"}
+    assert settings.code_prompt_show == "Show the code: Draw"
+
+
 # --- set_address -----------------------------------------------------------------------------
 
 
@@ -171,7 +244,8 @@ def test_the_first_cell_is_put_after_the_title(checkout):
     assert cell.source == set_address.first_cell("foundations/gan", OLD)
     assert f'%pip install -q "git+{OLD}"' in cell.source
     assert 'gan_lessons.start("foundations/gan")' in cell.source
-    assert cell.metadata.tags == ["nbval-ignore-output"]
+    assert cell.metadata.tags == ["hide-input", "nbval-ignore-output"]
+    assert cell.metadata.mystnb.code_prompt_show.startswith("Show the code: Set-up")
 
 
 def test_a_new_address_is_written_everywhere(checkout):
@@ -264,3 +338,86 @@ def test_a_changed_number_is_noticed(tmp_path, monkeypatch, capsys):
     assert lines[0] == "0 of 2 runs have the same numbers."
     assert lines[1].startswith("  GAN, grey: ")
     assert "generator_loss" in lines[1]
+
+
+# --- check_pages -----------------------------------------------------------------------------
+
+FINE = {
+    "cut_code": 0,
+    "cut_tags": 0,
+    "tables": 0,
+    "overflow": 0,
+    "first_picture": 400,
+    "stretch": 2900,
+    "stretch_after": "Measured",
+    "code_share": 0.2,
+    "input_share": 0.1,
+    "words": 2000,
+}
+
+
+def measured(violations=None, chapter=True, phone=None, **changed):
+    at = {1280: FINE | changed, 1440: FINE, 390: FINE | (phone or {})}
+    return check_pages.summary(at, violations or {}, chapter)
+
+
+def test_a_page_as_wanted_misses_nothing():
+    page = measured()
+    assert check_pages.missed(page) == []
+    assert "*" not in check_pages.row("wgan", page)
+    assert check_pages.report({"wgan": page}).endswith("1 pages. All fine.")
+
+
+@pytest.mark.parametrize(
+    ("key", "fine", "bad"),
+    [
+        ("cut_code", 0, 1),
+        ("cut_tags", 0, 1),
+        ("tables", 0, 1),
+        ("overflow", 0, 1),
+        ("first_picture", 700, 701),
+        ("first_picture", 700, None),
+        ("stretch", 3000, 3001),
+        ("code_share", 0.22, 0.221),
+    ],
+)
+def test_each_number_has_its_limit(key, fine, bad):
+    assert check_pages.missed(measured(**{key: fine})) == []
+    page = measured(**{key: bad})
+    assert check_pages.missed(page) == [key]
+    assert check_pages.row("wgan", page).count("*") == 1
+    assert check_pages.report({"wgan": page}).endswith(f"Not as wanted (*): {key} on 1.")
+
+
+def test_the_worst_width_counts_for_what_is_cut_off():
+    assert check_pages.missed(measured(phone={"cut_tags": 2, "overflow": 1})) == [
+        "cut_tags",
+        "overflow",
+    ]
+
+
+def test_pictures_and_code_count_at_the_narrower_wide_window():
+    phone = {"first_picture": 900, "stretch": 5000, "code_share": 0.4}
+    assert check_pages.missed(measured(phone=phone)) == []
+
+
+def test_what_is_no_chapter_needs_no_picture():
+    assert check_pages.missed(measured(chapter=False, first_picture=None, stretch=9000)) == []
+    assert check_pages.missed(measured(chapter=False, cut_tags=1)) == ["cut_tags"]
+
+
+def test_only_our_own_violations_count():
+    theme = {rule: ["header"] for rule in check_pages.OF_THE_THEME}
+    assert check_pages.missed(measured(theme)) == []
+    page = measured(theme | {"image-alt": ["img", "figure > img"]})
+    assert (page["violations"], page["rules"]) == (2, ["image-alt"])
+    assert check_pages.missed(page) == ["violations"]
+
+
+def test_pages_are_found_and_chosen(tmp_path):
+    for name in ("book/intro", "book/objectives/wgan", "404", "genindex"):
+        path = tmp_path / f"{name}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert check_pages.pages_of(tmp_path) == ["book/intro", "book/objectives/wgan", "404"]
+    assert check_pages.pages_of(tmp_path, "wgan,40") == ["book/objectives/wgan", "404"]
