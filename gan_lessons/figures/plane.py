@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_lessons.arguments import function, number, of_kind
 from gan_lessons.figures.style import (
+    DENSITY,
     FAKE,
     REAL,
     VERDICT,
@@ -121,29 +122,33 @@ def scatter_frames(
     return frames
 
 
-def fields_frame(
-    panels: Mapping[str, tuple[Tensor, Tensor]],
+def points_frame(
+    panels: Mapping[str, Tensor],
     real: Tensor,
     *,
     limits: tuple[float, float, float, float],
     columns: int = 3,
 ) -> np.ndarray:
-    """Return one picture (H, W, 3) with a field and points for each panel, for `player`.
+    """Return one picture (H, W, 3) with the points of each panel over the real ones, for `player`.
 
-    `panels` maps a title to the scores on a square grid over `limits` (rows from bottom to top) and
-    to generated points (N, 2). Each panel has its own colours, from its least to its greatest
-    score, because scores of different losses have no common scale.
+    `panels` maps a title to generated points (N, 2). All have the same limits and no axes; the
+    titles can be read where the picture is as narrow as a phone.
     """
+    limits = _checked_limits(limits)
     rows = -(-len(panels) // columns)
-    fig, axes = figure(rows, columns, width=2.3 * columns, height=2.5 * rows, squeeze=False)
+    fig, axes = figure(rows, columns, width=2.25 * columns, height=2.52 * rows, squeeze=False)
+    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.01)
     with style():
-        for ax in axes.flat:
+        for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
-        for ax, (name, (scores, fake)) in zip(axes.flat, panels.items(), strict=False):
-            ax.imshow(np.asarray(scores), origin="lower", extent=limits, cmap=VERDICT)
-            _draw_points(ax, real, fake, limits, most=300)
-            ax.set_title(name)
-        _legend_above(fig, axes.flat[0])
+        for ax, (name, fake) in zip(axes.flat, panels.items(), strict=False):
+            ax.scatter(*_points(real, "real")[:400].T, s=44, color=REAL, alpha=0.15, linewidths=0)
+            cross = {"s": 13, "color": FAKE, "marker": "x", "linewidths": 1.0}
+            ax.scatter(*_points(fake, "fake")[:200].T, **cross)
+            ax.set(xlim=limits[:2], ylim=limits[2:], aspect="equal", xticks=(), yticks=())
+            ax.set_facecolor("#f6f8fa")
+            ax.spines[:].set_visible(False)
+            ax.set_title(name, fontsize=17, pad=3)
     return _pixels(fig)
 
 
@@ -248,9 +253,9 @@ def _limits(real):
     )
 
 
-def _pixels(fig, dpi=96) -> np.ndarray:
-    """Return a figure as an RGB array; a lower resolution than `show`, as there are many frames."""
-    fig.set_dpi(dpi)
+def _pixels(fig) -> np.ndarray:
+    """Return a figure as an RGB array, twice as dense as it is shown; not so dense as by `show`."""
+    fig.set_dpi(96 * DENSITY)
     with style():
         fig.canvas.draw()
     return np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()

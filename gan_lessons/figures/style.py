@@ -24,6 +24,9 @@ MARKERS = ("o", "X", "s", "^", "D", "v")
 
 DPI = 160  # a figure of 6 inches is 960 pixels wide and is shown at 600
 CSS_PER_INCH = 100
+DENSITY = 2  # pixels of a player's picture for one on the page
+# The three widths of figures, in inches: beside another one, as wide as the prose, and wider.
+HALF, COLUMN, WIDE = 3.6, 6.0, 7.5
 
 STYLE = {
     # 12 points in a figure of 6 inches are still 10 pixels on a phone of 390 pixels
@@ -54,10 +57,13 @@ def style():
     return matplotlib.rc_context(STYLE)
 
 
-def figure(rows: int = 1, columns: int = 1, *, width: float = 6.0, height: float = 3.6, **options):
+def figure(
+    rows: int = 1, columns: int = 1, *, width: float = COLUMN, height: float = 3.6, **options
+):
     """Return a new figure in the book's style and its axes, as `pyplot.subplots` would.
 
-    `width` and `height` are in inches; `options` go to `Figure.subplots`. Show it with `show`.
+    `width` (HALF, COLUMN or WIDE) and `height` are in inches; `options` go to
+    `Figure.subplots`. Show it with `show`.
     """
     with style():
         fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")

@@ -44,10 +44,12 @@ def explore(
     """Display the pictures that `function` makes, with a control for each of its arguments.
 
     `function(**values)` returns images (n, C, H, W) or one picture (H, W, 3) in uint8, always of
-    one size. A control is a `Slider`, or a sequence of choices for a dropdown. Where a kernel and
-    ipywidgets are there, the controls are live. The output also carries a player made beforehand,
-    in which one control after the other moves and the others rest: that is what a static page
-    shows, opened where all of them rest. ValueError for a control that offers nothing to choose.
+    one size; a picture has twice the pixels at which it is shown. A control is a `Slider`, or a
+    sequence of choices for a dropdown. Where a kernel and ipywidgets are there, the controls are
+    live. The output also carries a player made beforehand, in which one control after the other
+    moves and the others rest, a slider at its start and choices in their middle: that is what a
+    static page shows, opened where all of them rest. ValueError for a control that offers nothing
+    to choose.
     """
     from gan_lessons.figures import player_html
 
@@ -156,7 +158,7 @@ def explore_classes(
         "changes while the class stays.",
         caption=caption,
         columns=8 if n > 8 else n,
-        **{"class": names, "style": Slider(0.0, 1.0)},
+        **{"class": names, "style": Slider(0.0, 1.0, start=0.5)},
     )
 
 
@@ -173,7 +175,7 @@ def _sample(run: Any, **inputs: Any):
 
 def _sweep(function, controls):
     """Return frames in which each control moves alone, and their labels."""
-    rest = {k: c.start if isinstance(c, Slider) else c[0] for k, c in controls.items()}
+    rest = {name: _start(control) for name, control in controls.items()}
     frames, labels = [], []
     for name, control in controls.items():
         for value in _stops(control):
@@ -191,10 +193,15 @@ def _stops(control: Slider | Sequence) -> list:
     return [control.low + k * gap for k in range(control.stops)]
 
 
+def _start(control: Slider | Sequence) -> Any:
+    """Return where a control rests: the start of a slider, the choice in the middle."""
+    return control.start if isinstance(control, Slider) else control[len(control) // 2]
+
+
 def _resting(control: Slider | Sequence) -> int:
     """Return which stop of the first control is nearest to where all controls rest."""
     if not isinstance(control, Slider):
-        return 0
+        return len(control) // 2
     distances = [abs(value - control.start) for value in _stops(control)]
     return distances.index(min(distances))
 
@@ -243,7 +250,7 @@ def _live(function, controls, columns, alt, title) -> dict[str, Any]:
 def _input(widgets: ModuleType, name: str, control: Slider | Sequence):
     options = {"description": name, "style": {"description_width": "initial"}}
     if not isinstance(control, Slider):
-        return widgets.Dropdown(options=list(control), **options)
+        return widgets.Dropdown(options=list(control), value=_start(control), **options)
     step = (control.high - control.low) / 60
     return widgets.FloatSlider(
         control.start, min=control.low, max=control.high, step=step, **options

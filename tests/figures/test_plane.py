@@ -46,3 +46,24 @@ def test_points_must_lie_in_the_plane():
 def test_scatter_has_a_panel_for_each_name(shown):
     figures.scatter(torch.randn(9, 2), {k: torch.randn(9, 2) for k in "abcd"}, alt=ALT)
     assert len(shown) == 1
+
+
+def test_points_frame_has_a_panel_for_each_name_and_the_last_places_empty():
+    limits = (-2.0, 2.0, -2.0, 2.0)
+    real, fake = torch.zeros(50, 2), torch.tensor([[1.0, 1.0]])
+    frame = figures.points_frame({"one": fake, "two": fake}, real, limits=limits, columns=3)
+    assert frame.dtype == np.uint8
+    panels = np.array_split(frame.astype(int), 3, axis=1)
+    for panel in panels[:2]:
+        assert (panel[..., 2] > panel[..., 0] + 60).any(), "blue: real"
+        assert (panel[..., 0] > panel[..., 2] + 60).any(), "orange: fake"
+    assert (panels[2] == 255).all()
+
+
+def test_points_frames_of_other_points_have_one_size():
+    limits = (-2.0, 2.0, -2.0, 2.0)
+    frames = [
+        figures.points_frame({"one": torch.randn(9, 2)}, torch.randn(9, 2), limits=limits)
+        for _ in range(2)
+    ]
+    assert frames[0].shape == frames[1].shape

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from gan_lessons import figures
-from gan_lessons.figures import player_html, tile
+from gan_lessons.figures import player_html, sheets, tile
 from tests.figures.drawn import ALT, fading, steps
 
 
@@ -92,8 +92,12 @@ def test_player_is_labelled_for_assistive_technology():
     assert slider["aria-label"] == "Training: frame"
     assert slider["aria-valuetext"] == "step 400"
     assert (slider["min"], slider["max"], slider["value"]) == ("0", "4", "4")
-    assert page["button"]["type"] == "button"
-    assert page["button"]["aria-label"] == "Play: Training"
+    buttons = [attrs for tag, attrs in page.tags if tag == "button"]
+    assert {button["type"] for button in buttons} == {"button"}
+    words = ["Previous frame: Training", "Play: Training", "Next frame: Training"]
+    assert [button["aria-label"] for button in buttons] == words
+    group = next(attrs for _, attrs in page.tags if attrs.get("role") == "group")
+    assert group["aria-label"] == "Training"
 
 
 def opening(page):
@@ -152,7 +156,7 @@ def test_player_escapes_what_it_is_given():
     page = player_html(fading(), [nasty] * 5, title=nasty, alt=nasty)
     parsed = Page(page)
     assert parsed["img"]["alt"] == nasty
-    assert parsed["button"]["aria-label"] == f"Play: {nasty}"
+    assert parsed["button"]["aria-label"] == f"Previous frame: {nasty}"
     assert page.count("</script>") == 1
     assert "b" not in [tag for tag, _ in parsed.tags]
 
@@ -163,6 +167,49 @@ def test_player_of_24_frames_of_64_digits_is_small():
     noise = 0.1 * torch.randn(digits.shape, generator=torch.Generator().manual_seed(0))
     frames = (digits + noise).reshape(24, 64, 1, 32, 32)
     assert len(player_html(frames, steps(24), title="Digits", alt=ALT)) < 330_000
+
+
+def drawing(k, height=300, width=320):
+    """A picture of few shades, such as a plot: a disc that moves, two lines."""
+    y, x = np.mgrid[:height, :width]
+    picture = np.full((height, width, 3), 245, np.uint8)
+    picture[height // 2, :], picture[:, width // 2] = 60, 60
+    picture[(x - 20 * k - 40) ** 2 + (y - 100) ** 2 < 400] = (232, 113, 10)
+    return picture
+
+
+def test_drawn_pictures_are_shown_at_half_their_size_and_keep_their_pixels():
+    frames = [drawing(k) for k in range(6)]
+    page = player_html(frames, steps(6), title="Points", alt=ALT)
+    assert "max-width:160px" in Page(page)["figure"]["style"]
+    assert "image-rendering:auto" in Page(page)["img"]["style"]
+    sheet, boxes = sprite(page)
+    for frame, (left, top, width, height) in zip(frames, boxes, strict=True):
+        assert (width, height) == (320, 300)
+        assert (sheet[top : top + height, left : left + width] == frame).all()
+    page = player_html(fading(), steps(5), title="Grey", alt=ALT, columns=2)
+    assert "max-width:550px" in Page(page)["figure"]["style"], "22 pixels, enlarged 25 times"
+    assert "image-rendering:pixelated" in Page(page)["img"]["style"]
+
+
+def test_drawn_pictures_that_are_too_large_get_coarser_by_half_at_most(monkeypatch):
+    monkeypatch.setattr(sheets, "MAX_SHARP", 400_000)
+    frames = [drawing(k) for k in range(6)]
+    page = player_html(frames, steps(6), title="Points", alt=ALT)
+    assert "max-width:160px" in Page(page)["figure"]["style"]
+    assert sprite(page)[1][0].tolist() == [0, 0, 240, 225]
+    monkeypatch.setattr(sheets, "MAX_SHARP", 1000)
+    page = player_html(frames, steps(6), title="Points", alt=ALT)
+    assert sprite(page)[1][0].tolist() == [0, 0, 160, 150]
+
+
+def test_drawn_pictures_with_many_shades_are_encoded_as_photographs():
+    noise = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
+    smooth = [np.asarray(Image.fromarray(n).resize((96, 96)), np.uint8) for n in noise]
+    sheet, boxes = sprite(player_html(smooth, steps(3), title="Noise", alt=ALT))
+    left, top, width, height = boxes[2]
+    found = sheet[top : top + height, left : left + width]
+    assert len(np.unique(found.reshape(-1, 3), axis=0)) > 64
 
 
 def test_player_displays_html_with_the_alternative_text_as_plain_text(shown):
@@ -187,7 +234,7 @@ def test_player_displays_html_with_the_alternative_text_as_plain_text(shown):
             ["a", "b"],
             "same size",
         ),
-        ([np.zeros((4000, 4000, 3), np.uint8)] * 4, list("abcd"), "too many"),
+        (torch.zeros(4, 1, 1, 4000, 4000, dtype=torch.uint8), list("abcd"), "too many"),
     ],
 )
 def test_player_refuses_frames_that_do_not_fit(frames, labels, message):
