@@ -35,7 +35,7 @@ def cogan_jobs() -> Iterator[Job]:
         for way in adaptation.WAYS:
 
             def make(way=way, seed=seed):
-                taught = int(way == "labels of the second domain")
+                taught = int(way == adaptation.WAYS[-1])
                 train, test = adaptation.few(domains("train")), domains("test")
                 reader = adaptation.adapt(train, way, adaptation.config(), seed)
                 return [adaptation.measure(reader, test, taught)]

@@ -29,6 +29,21 @@ def autoencoder_errors(samples, reconstructions):
     )
 
 
+@oracle(
+    "BEGAN-INK",
+    r"\mathcal L_{\text{ink}}(v) = \frac{\mathcal L(v)}{\varepsilon + \frac1d "
+    r"\sum_{i=1}^{d} (v_i + 1)}",
+)
+def errors_for_their_ink(samples, reconstructions, paper):
+    """Sums over each sample, one divided by the other; the number of pixels cancels."""
+    return np.array(
+        [
+            np.abs(v - r).sum() / (v.size * paper + (v + 1).sum())
+            for v, r in zip(samples, reconstructions, strict=True)
+        ]
+    )
+
+
 @oracle("BEGAN-D", r"L_D = \mathbb E_x\, \mathcal L(x) - k\, \mathbb E_z\, \mathcal L(G(z))")
 def began_d(real_errors, fake_errors, k):
     return np.mean(real_errors) - k * np.mean(fake_errors)
@@ -64,6 +79,38 @@ def test_error_of_each_sample(shape):
         samples=samples.reshape(3, *shape),
         reconstructions=others.reshape(3, *shape),
     )
+
+
+@pytest.mark.parametrize("paper", [0.05, 0.3])
+def test_error_in_proportion_to_the_ink(paper):
+    samples = np.tanh(scores(48)).reshape(3, 1, 4, 4)
+    others = scores(48, seed=1).reshape(3, 1, 4, 4)
+    inputs = {"samples": samples, "reconstructions": others, "paper": paper}
+    check("BEGAN-INK", began.relative_errors, **inputs)
+
+
+def test_twice_the_ink_and_twice_the_error_count_the_same():
+    """Without the paper's share; the paper's own error doubles."""
+    one = torch.full((1, 1, 4, 4), -1.0)
+    one[..., 0] += 0.5
+    two = one.clone()
+    two[..., 1] += 0.5
+    blank = torch.full_like(one, -1.0)
+    assert began.errors(two, blank) == pytest.approx(2 * began.errors(one, blank).item())
+    relative = [began.relative_errors(v, blank, paper=0.0).item() for v in (one, two)]
+    assert relative == pytest.approx([1.0, 1.0])
+    assert began.relative_errors(blank, one).isfinite().all(), "an empty sheet"
+
+
+def test_points_have_the_error_of_the_paper_and_drawings_that_of_the_ink():
+    torch.manual_seed(0)
+    config = began.Config(width=4)
+    plain, drawing = began.BEGAN(config), began.DrawingBEGAN(config)
+    drawing.load_state_dict(plain.state_dict())
+    x = torch.rand(3, 1, 32, 32)
+    redrawn = plain.discriminator(x)
+    assert same(plain.errors(x), began.errors(x, redrawn))
+    assert same(drawing.errors(x), began.relative_errors(x, redrawn))
 
 
 @pytest.mark.parametrize("k", [0.0, 0.3, 1.0])
@@ -313,7 +360,7 @@ def test_the_history_of_k_keeps_every_value():
 
 def test_the_presets_are_what_the_chapter_says():
     for config in began.PRESETS.values():
-        assert (config.code_dim, config.gamma, config.gain) == (16, 0.9, 0.5)
+        assert (config.code_dim, config.gamma, config.gain) == (16, 1.0, 0.5)
 
 
 def test_the_game_comes_to_its_balance_on_points():
@@ -330,7 +377,7 @@ def test_the_game_comes_to_its_balance_on_points():
         average_decay=0.95,
     )
     data = TensorData(values, name="one Gaussian")
-    run = began.train(config, data, device="cpu", progress=False, snapshots=0)
+    run = began.train(config, data, began.BEGAN, device="cpu", progress=False, snapshots=0)
     last = {name: values[-150:].mean() for name, values in run.history.items()}
     assert run.history["k"][-150:].min() > 0
     assert run.history["k"][-150:].max() < 1
@@ -353,6 +400,18 @@ MUTANTS = mutants(
         ".abs().flatten(1).mean(1)",
         ".abs().mean()",
         "test_error_of_each_sample",
+    ),
+    (
+        "BEGAN: black is taken for no paper, so the ink of a drawing is negative",
+        "ink = (samples + 1)",
+        "ink = (samples - 1)",
+        "test_error_in_proportion_to_the_ink",
+    ),
+    (
+        "BEGAN: drawings have the paper's error after all",
+        "return relative_errors(samples, self.discriminator(samples))",
+        "return errors(samples, self.discriminator(samples))",
+        "test_points_have_the_error_of_the_paper_and_drawings_that_of_the_ink",
     ),
     (
         "BEGAN: the fakes' error is added, so the discriminator learns to redraw them",
@@ -404,14 +463,14 @@ MUTANTS = mutants(
     ),
     (
         "BEGAN: the generator's step cuts the gradient at the target",
-        "generator_loss(errors(fake, self.discriminator(fake)))",
-        "generator_loss(errors(fake.detach(), self.discriminator(fake)))",
+        "return errors(samples, self.discriminator(samples))",
+        "return errors(samples.detach(), self.discriminator(samples))",
         "test_the_generator_step_follows_the_gradient_through_both_occurrences",
     ),
     (
         "BEGAN: the generator's step cuts the gradient at the reconstruction",
-        "generator_loss(errors(fake, self.discriminator(fake)))",
-        "generator_loss(errors(fake, self.discriminator(fake.detach())))",
+        "return errors(samples, self.discriminator(samples))",
+        "return errors(samples, self.discriminator(samples.detach()))",
         "test_the_generator_step_follows_the_gradient_through_both_occurrences",
     ),
     (
@@ -453,15 +512,8 @@ def test_planted_mistakes_are_caught():
 
 
 # What changes nothing, and why.
-BOTH_WAYS = "a distance is the same both ways"
 NO_GRADIENT = "next_k lets no gradient through, and the loop keeps no graph of what is logged"
 EQUIVALENT = {
-    "discriminator_step: real and self.discriminator(real) exchanged in "
-    "`real_errors = errors(real, self.discriminator(real))`": BOTH_WAYS,
-    "discriminator_step: fake and self.discriminator(fake) exchanged in "
-    "`fake_errors = errors(fake, self.discriminator(fake))`": BOTH_WAYS,
-    "generator_step: fake and self.discriminator(fake) exchanged in "
-    "`loss = generator_loss(errors(fake, self.discriminator(fake)))`": BOTH_WAYS,
     "control_step: no detach in `off_balance = balance(real_error.detach(), fake_error.detach(), "
     "self.config.gamma)`": NO_GRADIENT,
     "control_step: no detach in `off_balance = balance(real_error.detach(), fake_error.detach(), "
