@@ -4,7 +4,7 @@ Arjovsky, Chintala, Bottou, "Wasserstein GAN", ICML 2017, https://arxiv.org/abs/
 
 Equations: [WGAN-D], [WGAN-G], and the clipping [WGAN-CLIP] after every step of the critic.
 Deviations from the paper: DCGAN's small networks, no normalisation in the critic, larger learning
-rates and a larger limit for a shorter run, samples from averaged weights.
+rates for a shorter run, two of them, clipping after the update, samples from averaged weights.
 """
 
 from dataclasses import dataclass

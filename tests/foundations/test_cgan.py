@@ -85,6 +85,27 @@ def value_without_labels(p, q):
     return 2 * jsd(p.sum(axis=0), q.sum(axis=0)) - np.log(4)
 
 
+@oracle(
+    "CGAN-RATIO",
+    r"D^*(x, y) = \log \frac{p_r(y|x)}{p_g(y|x)} + \log \frac{p_r(x)}{p_g(x)}",
+)
+def log_ratio(p, q):
+    """For tables p(x, y) and q(x, y), labels in rows: does the label fit, is the image real?"""
+    p_x, q_x = p.sum(axis=0), q.sum(axis=0)
+    return np.log(p / p_x) - np.log(q / q_x) + np.log(p_x) - np.log(q_x)
+
+
+@oracle(
+    "CGAN-PROJECTION",
+    r"D^*(x, y) = v_y^\top h(x) + \psi(x), \quad v_y = r_y - g_y, \quad \psi(x) = \log "
+    r"\frac{p_r(x)}{p_g(x)} - \log \frac{Z_r(x)}{Z_g(x)}",
+)
+def projection(h, r, g, p_x, q_x):
+    """Features h (images, d), vectors r, g (labels, d) of both classifiers; (labels, images)."""
+    z_r, z_g = (np.exp(vectors @ h.T).sum(axis=0) for vectors in (r, g))
+    return (r - g) @ h.T + np.log(p_x / q_x) - np.log(z_r / z_g)
+
+
 def counted(seed, labels=(50, 30, 20)):
     """How often each of 5 images comes with each of 3 labels: samples have it exactly."""
     rng = np.random.default_rng(seed)
@@ -117,6 +138,26 @@ def test_the_best_scores_are_the_odds_of_the_pairs_and_leave_one_divergence_a_cl
         assert slope < 1e-15, "V is concave in the scores"
         assert best == pytest.approx(value_by_class(p, q), abs=1e-12)
     assert best == pytest.approx(-np.log(4)), "equal in every class"
+
+
+def test_the_best_scores_are_those_of_a_projection_discriminator():
+    """Any five images have five features in which both classifiers are linear."""
+    real, fake = counted(0), counted(1)
+    p, q = shares(real), shares(fake)
+    h = np.random.default_rng(2).normal(size=(5, 5))
+    r, g = (np.log(t / t.sum(axis=0)) @ np.linalg.inv(h).T + 1.5 for t in (p, q))
+    best = projection(h, r, g, p.sum(axis=0), q.sum(axis=0))
+    np.testing.assert_allclose(best, log_ratio(p, q), atol=1e-12)
+    _, slope = value_and_slope(best, real, fake)
+    assert slope < 1e-14, "no other scores have a greater value"
+    no_constants = (r - g) @ h.T
+    assert value_and_slope(no_constants, real, fake)[1] > 1e-3, "the sums Z count"
+
+
+def test_where_the_generator_obeys_the_labels_part_of_the_score_is_gone():
+    p = shares(counted(0))
+    q = p / p.sum(axis=0) * np.random.default_rng(1).dirichlet(np.ones(5))
+    assert np.ptp(log_ratio(p, q), axis=0).max() < 1e-12, "the same for all labels"
 
 
 def test_other_labels_than_the_data_have_are_a_difference_that_no_image_can_mend():

@@ -109,6 +109,16 @@ def test_ratio_of_the_generators_gradients(score):
     assert ns / mm == pytest.approx(np.exp(-score), rel=1e-12)
 
 
+@pytest.mark.parametrize("score", [-30.0, -2.0, 0.0, 5.0])
+def test_the_non_saturating_gradient_is_never_larger_than_the_slope_of_d(score):
+    """Where the ratio of a probability's slope to the probability would be without bound."""
+    x = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    D = score + 7.0 * (x - 2)
+    (gradient,) = torch.autograd.grad(gan.generator_loss(D), x)
+    assert gradient.item() == pytest.approx(-(1 - sigmoid(score)) * 7.0, rel=1e-12)
+    assert abs(gradient.item()) <= 7
+
+
 # --- the optimum -------------------------------------------------------------------------------
 
 

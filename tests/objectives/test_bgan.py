@@ -288,6 +288,68 @@ def test_a_discriminator_that_sees_no_difference_teaches_nothing(loss):
 
 
 @oracle(
+    "BGAN-F",
+    r"\mathbb E_{x \sim p_g} f\Big( \frac{p_r(x)}{p_g(x)} \Big) = \sup_T\; \mathbb E_{x \sim p_r} "
+    r"T(x) - \mathbb E_{x \sim p_g} f^*(T(x))",
+)
+def f_divergence(name, p, q):
+    """E_q f(p / q)."""
+    u = p / q
+    f = {
+        "the GAN's": u * np.log(u) - (u + 1) * np.log((u + 1) / 2),
+        "KL(p || q)": u * np.log(u),
+        "KL(q || p)": -np.log(u),
+        "Pearson": (u - 1) ** 2,
+    }
+    return (q * f[name]).sum()
+
+
+@oracle("BGAN-FRATIO", r"\frac{p_r(x)}{p_g(x)} = (f^*)'\big( T^*(x) \big)")
+def best_scores(name, u):
+    """T* = f'(u), the inverse of the derivative of the conjugate, at the ratio u."""
+    return {
+        "the GAN's": np.log(2 * u / (u + 1)),
+        "KL(p || q)": np.log(u) + 1,
+        "KL(q || p)": -1 / u,
+        "Pearson": 2 * (u - 1),
+    }[name]
+
+
+CONJUGATES = {  # f*, and a function from all numbers onto scores in which it is defined
+    "the GAN's": (lambda t: -(2 - t.exp()).log(), lambda v: v.sigmoid().mul(2).log()),
+    "KL(p || q)": (lambda t: (t - 1).exp(), lambda v: v),
+    "KL(q || p)": (lambda t: -1 - (-t).log(), lambda v: -(-v).exp()),
+    "Pearson": (lambda t: t**2 / 4 + t, lambda v: v),
+}
+
+
+@pytest.mark.parametrize("name", CONJUGATES)
+@pytest.mark.parametrize("seed", range(2))
+def test_every_f_divergence_hands_over_the_ratio(name, seed):
+    """At T* the game has its top, its value is the divergence, and (f*)' gives fakes as data."""
+    real_counts = np.random.default_rng(seed).integers(1, 9, 5)
+    p, (_, q, _, _) = real_counts / real_counts.sum(), exact(seed)
+    f_star, _ = CONJUGATES[name]
+    scores = torch.tensor(best_scores(name, p / q), requires_grad=True)
+    real, fake = torch.tensor(p), torch.tensor(q)
+    game = (real * scores - fake * f_star(scores)).sum()
+    assert game.item() == pytest.approx(f_divergence(name, p, q), rel=1e-10)
+    (slope,) = torch.autograd.grad(game, scores)
+    assert slope.abs().max() < 1e-12, "the game is concave, so this is its top"
+    (weights,) = torch.autograd.grad(f_star(scores).sum(), scores)
+    np.testing.assert_allclose(weights.detach().numpy() * q, p, rtol=1e-12)
+
+
+def test_the_gans_weights_are_those_of_the_package():
+    """(f*)' of log 2 sigmoid(D) is e^D, whose share among the draws is the importance weight."""
+    f_star, to_score = CONJUGATES["the GAN's"]
+    logits = torch.tensor(table(6, 3))
+    t = to_score(logits).requires_grad_()
+    (weights,) = torch.autograd.grad(f_star(t).sum(), t)
+    assert torch.allclose(weights / weights.sum(0), bgan.importance_weights(logits))
+
+
+@oracle(
     "BGAN-LOO",
     r"D_i - \frac1N \sum_j D_j = \frac{N - 1}{N} \Big( D_i - \frac{1}{N - 1} \sum_{j \ne i} "
     r"D_j \Big)",

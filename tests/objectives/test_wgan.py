@@ -174,6 +174,41 @@ def test_the_best_critic_reaches_the_distance():
 
 
 @oracle(
+    "WGAN-CONT",
+    r"|W_1(p_r, p_{\theta'}) - W_1(p_r, p_\theta)| \le W_1(p_\theta, p_{\theta'}) \le \mathbb E_z "
+    r"\lVert G_\theta(z) - G_{\theta'}(z) \rVert",
+)
+def cost_of_pairing_by_noise(before, after):
+    """The mean way from each sample to that of the same noise: one coupling of many."""
+    return np.mean([np.hypot(*(a - b)) for a, b in zip(before, after, strict=True)])
+
+
+@pytest.mark.parametrize("change", [0.001, 0.3, 5.0])
+def test_the_distance_is_continuous_in_the_generators_weights(change):
+    """Theorem 1: it changes by no more than the samples move; and a shift moves all alike."""
+    rng = np.random.default_rng(0)
+    z, real, weights, step = (rng.standard_normal(s) for s in ((40, 3), (40, 2), (3, 2), (3, 2)))
+    before, after = np.tanh(z @ weights), np.tanh(z @ (weights + change * step))
+    of_real, moved, between = (
+        metrics.wasserstein_2d(torch.tensor(a), torch.tensor(b))
+        for a, b in ((real, before), (real, after), (before, after))
+    )
+    assert abs(moved - of_real) <= between + 1e-6
+    assert between <= cost_of_pairing_by_noise(before, after) + 1e-6
+    beside = before + np.array([change, 0.0])
+    shifted = metrics.wasserstein_2d(torch.tensor(before), torch.tensor(beside))
+    assert shifted == pytest.approx(cost_of_pairing_by_noise(before, beside), abs=1e-6)
+
+
+def test_which_convergence_implies_which():
+    """Theorem 2 on point masses: W1 goes to 0 with theta, and the divergence stays at log 2."""
+    thetas = [1.0, 1e-3, 1e-9]
+    ways = [metrics.wasserstein_1d(torch.zeros(1), torch.tensor([t])) for t in thetas]
+    assert ways == pytest.approx(thetas, rel=1e-6)
+    assert [divergence_of_point_masses(t) for t in thetas] == pytest.approx([np.log(2)] * 3)
+
+
+@oracle(
     "WGAN-GAUSS",
     r"W_1 = \Delta\sigma \sqrt{2 / \pi}\; e^{-\Delta\mu^2 / 2 \Delta\sigma^2} + \Delta\mu\, "
     r"\bigl(1 - 2\, \Phi(-\Delta\mu / \Delta\sigma)\bigr)",
@@ -386,6 +421,9 @@ def test_a_step_is_the_algorithm_of_the_paper():
 
 
 def test_the_papers_settings():
+    """Its limit and its steps; the two learning rates are ours, the generator's five times."""
+    for config in (wgan.Config(), wgan.PRESETS["gpu"]):
+        assert config.generator_learning_rate == pytest.approx(5 * config.learning_rate)
     assert (wgan.Config().clip, wgan.Config().critic_steps) == (0.01, 5)
     assert (wgan.PRESETS["gpu"].clip, wgan.PRESETS["gpu"].critic_steps) == (0.01, 5)
 

@@ -8,6 +8,7 @@ import torch
 from scipy import optimize
 from torch import nn
 
+from gan_lessons import metrics
 from gan_lessons.data import Batch, TensorData
 from gan_lessons.gradients import between, gradients
 from gan_lessons.networks.convolutions import Discriminator
@@ -230,6 +231,24 @@ def test_the_best_linear_critic_is_steeper_than_one(shift, weight, linear_loss):
     assert np.linalg.norm(found.x) == pytest.approx(best_slope(length, weight), rel=1e-5)
     assert found.x @ np.array(shift) == pytest.approx(best_gap(length, weight), rel=1e-5)
     assert found.fun == pytest.approx(-(length + length**2 / (4 * weight)), rel=1e-8)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 3.0, 20.0])
+def test_the_estimate_predicts_the_slope(shift):
+    """What the chapter draws: WGANGP-GAP solved for the shift, put into WGANGP-SLOPE."""
+    weight = 10.0
+    predicted = (1 + np.sqrt(1 + 2 * best_gap(shift, weight) / weight)) / 2
+    assert predicted == pytest.approx(best_slope(shift, weight), rel=1e-12)
+
+
+@pytest.mark.parametrize("slope", [-1.0, 0.0, 0.4, 1.0])
+def test_slope_one_holds_along_coupled_pairs_only(slope):
+    """Real points at 0 and 3, fakes at 1 and 2: any slope between the fakes is perfect."""
+    scores_at = np.array([1.0, 0.0, slope, slope + 1])  # at 0, 1, 2 and 3
+    assert np.abs(np.diff(scores_at)).max() <= 1, "a critic of slope one at most"
+    gap = scores_at[[0, 3]].mean() - scores_at[[1, 2]].mean()
+    real, fake = torch.tensor([0.0, 3.0]), torch.tensor([1.0, 2.0])
+    assert gap == pytest.approx(metrics.wasserstein_1d(real, fake))
 
 
 @oracle("WGANGP-TRAP", r"w = -\Bigl( 1 - \frac{\Delta}{2 \lambda} \Bigr)")
