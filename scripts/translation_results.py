@@ -16,10 +16,9 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gan_lessons.comparisons import fruit, translation
+from gan_lessons.comparisons import translation
 from gan_lessons.files import replacing
 from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
-from gan_lessons.translation import cyclegan
 
 FILE = Path(__file__).resolve().parent.parent / "gan_lessons" / "results" / "translation.json"
 
@@ -33,15 +32,14 @@ def data_of(chapter: str, split: str) -> Any:
 def comparison_jobs(chapter: str) -> Iterator[Job]:
     """Every variant and seed of a chapter."""
     comparison = translation.COMPARISONS[chapter]
+    sources = (comparison.module, comparison.measure, comparison.data)
     for seed in translation.SEEDS:
         for variant in comparison.variants:
-            config, train = translation.config(chapter, variant), comparison.train(variant)
-            sources = (comparison.module, comparison.measure, comparison.data)
-            sources += () if train is comparison.module.train else (train,)
+            config = translation.config(chapter, variant)
 
-            def make(config=config, train=train, seed=seed):
+            def make(config=config, seed=seed):
                 data, test = data_of(chapter, "train"), data_of(chapter, "test")
-                run = train(config, data, seed=seed, progress=False, snapshots=0)
+                run = comparison.module.train(config, data, seed=seed, progress=False, snapshots=0)
                 return [{"updates": run.steps, "numbers": comparison.measure(run, test)}]
 
             yield Job(chapter, variant, seed, plain(config), make, sources)
@@ -77,33 +75,12 @@ def photograph_jobs(folder: Path) -> Iterator[Job]:
         yield Job("photographs", name, 0, plain(real.config), make, sources)
 
 
-def identity_jobs(folder: Path) -> Iterator[Job]:
-    """Runs with and without the identity term, and the pictures of the first in `folder`."""
-    for seed in fruit.SEEDS:
-        for name in fruit.WEIGHTS:
-
-            def make(name=name, seed=seed):
-                data, test = fruit.photographs("train"), fruit.photographs("test")
-                options = {"seed": seed, "progress": False, "snapshots": 0}
-                run = cyclegan.train(fruit.config(name), data, **options)
-                pictures, numbers = fruit.look(run, test)
-                if seed == fruit.SEEDS[0]:
-                    with replacing(folder / f"fruit_{name}.webp") as fresh:
-                        fruit.sheet(pictures).save(fresh, "WEBP", quality=90, method=6)
-                names = [data.name, test.name]
-                return [{"updates": run.steps, "data": names, "numbers": numbers}]
-
-            sources = (cyclegan, fruit.look, fruit.photographs)
-            yield Job("identity", name, seed, plain(fruit.config(name)), make, sources)
-
-
 def makers(path: Path = FILE) -> Makers:
     """The tables of the file `path` and the jobs of each; sheets of pictures go beside it."""
     chapters = {chapter: partial(comparison_jobs, chapter) for chapter in translation.COMPARISONS}
     return chapters | {
         "baselines": baseline_jobs,
         "photographs": partial(photograph_jobs, path.parent),
-        "identity": partial(identity_jobs, path.parent),
     }
 
 

@@ -13,7 +13,12 @@ from gan_lessons.results.making import Job, command_line, out_of_date
 from gan_lessons.results.sources import source_hash
 from tests.helpers import load_script
 
-SCRIPTS = ("objectives_results", "latent_results", "translation_results")
+SCRIPTS = (
+    "foundations_results",
+    "objectives_results",
+    "latent_results",
+    "translation_results",
+)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

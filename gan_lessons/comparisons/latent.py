@@ -1,15 +1,20 @@
 """What the codes can do: every model of the latent part, asked the same questions.
 
 How each model is trained for the comparison, and what is measured. `scripts/latent_results.py`
-makes all runs and writes `gan_lessons/results/latent.json`.
+makes all runs and writes `gan_lessons/results/latent.json`; `scripts/latent_pictures.py` takes what
+`pictures` shows from the executed chapters.
 """
 
 from dataclasses import dataclass
+from importlib.resources import files
 from types import ModuleType
 
+import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 
-from gan_lessons import metrics
+from gan_lessons import metrics, results
 from gan_lessons.data import TensorData
 from gan_lessons.evaluation.codes import encode, error_ratio, shuffled
 from gan_lessons.evaluation.pairs import measure_pairs
@@ -18,6 +23,7 @@ from gan_lessons.training import Run
 
 SEEDS = (0, 1, 2)
 CLASSES = 10
+PICTURES = ("real", "AAE", "BiGAN", "ClusterGAN")  # rows of the stored strip
 
 
 @dataclass(frozen=True)
@@ -103,3 +109,22 @@ def measure_reals(train_digits: TensorData, test: TensorData) -> dict[str, float
     numbers["asked"] = metrics.conditional_accuracy(others.floats().cpu(), others.labels.cpu())
     numbers["kept"] = metrics.conditional_accuracy(x, labels)
     return numbers | clusters(x.flatten(1), labels)
+
+
+def strip(images: dict[str, Tensor]) -> Image.Image:
+    """One row of grey images (n, 1, H, W) in [-1, 1] for each name, without gaps."""
+    rows = [torch.cat(list(row[:, 0]), dim=1) for row in images.values()]
+    grey = ((torch.cat(rows) + 1) * 127.5).round().clamp(0, 255)
+    return Image.fromarray(grey.to(torch.uint8).numpy())
+
+
+def pictures() -> dict[str, Tensor]:
+    """Test digits, and what three models draw for their codes: (n, 1, H, W) by `PICTURES`.
+
+    From the runs of the chapters, which have seed 0, as the executed chapters show them.
+    """
+    with Image.open(str(files(results) / "latent.webp")) as stored:
+        pixels = torch.from_numpy(np.array(stored.convert("L"))) / 127.5 - 1
+    rows = pixels.chunk(len(PICTURES))
+    images = [torch.stack(row.split(len(row), dim=1))[:, None] for row in rows]
+    return dict(zip(PICTURES, images, strict=True))

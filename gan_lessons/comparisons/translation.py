@@ -4,7 +4,7 @@ How each is trained and measured. `scripts/translation_results.py` makes all of 
 `gan_lessons/results/translation.json` and a sheet of pictures for each set of photographs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from types import ModuleType
@@ -35,6 +35,7 @@ from gan_lessons.evaluation.translations import (
     translate,
 )
 from gan_lessons.figures import to_uint8
+from gan_lessons.page import spread
 from gan_lessons.training import Run, preset
 from gan_lessons.translation import cyclegan, pix2pix
 
@@ -86,27 +87,50 @@ def config(chapter: str, variant: str) -> Any:
     return replace(preset(None, comparison.module.PRESETS), **comparison.variants[variant])
 
 
-def table(chapter: str) -> metrics.Table:
+def table(chapter: str, columns: Sequence[str] | None = None) -> metrics.Table:
     """All variants of a chapter: means over the seeds, with the least and the greatest value.
 
-    The rows above them need no training. An unknown chapter raises `ValueError`.
+    The rows above them need no training. `columns` chooses numbers, by default all. An unknown
+    chapter or column raises `ValueError`.
     """
+    rows = dict(baselines(chapter))
+    found = {name: numbers(chapter, name) for name in COMPARISONS[chapter].variants}
+    known = list(next(iter(found.values())))
+    columns = known if columns is None else columns
+    if strange := [name for name in columns if name not in known]:
+        raise ValueError(f"There is no column {strange[0]!r}: choose from {', '.join(known)}.")
+    texts = {
+        what: {name: f"{row[name]:.2f}" for name in columns if name in row}
+        for what, row in rows.items()
+    }
+    texts |= {what: {name: spread(row[name]) for name in columns} for what, row in found.items()}
+    return metrics.table(texts)
+
+
+def baselines(chapter: str) -> Rows:
+    """The stored numbers of what needs no training; an unknown chapter raises `ValueError`."""
+    _check(chapter)
+    stored = results.load("translation")["baselines"]
+    return {row["what"]: row["numbers"] for row in stored if row["name"] == chapter}
+
+
+def numbers(chapter: str, variant: str) -> dict[str, list[float]]:
+    """The stored numbers of a variant, each with one value for each seed, in order of the seeds.
+
+    An unknown chapter or variant raises `ValueError`.
+    """
+    _check(chapter)
+    found = [row for row in results.load("translation")[chapter] if row["name"] == variant]
+    if not found:
+        names = ", ".join(COMPARISONS[chapter].variants)
+        raise ValueError(f"There are no runs {variant!r}: choose from {names}.")
+    found.sort(key=lambda row: row["seed"])
+    return {key: [row["numbers"][key] for row in found] for key in found[0]["numbers"]}
+
+
+def _check(chapter: str) -> None:
     if chapter not in COMPARISONS:
         raise ValueError(f"There are no runs for {chapter!r}: choose {' or '.join(COMPARISONS)}.")
-    stored, rows = results.load("translation"), {}
-    for row in stored["baselines"]:
-        if row["name"] == chapter:
-            rows[row["what"]] = {key: f"{value:.3f}" for key, value in row["numbers"].items()}
-    for variant in COMPARISONS[chapter].variants:
-        found = [row for row in stored[chapter] if row["name"] == variant]
-        numbers = {key: [row["numbers"][key] for row in found] for key in found[0]["numbers"]}
-        rows[variant] = {key: _spread(values) for key, values in numbers.items()}
-    return metrics.table(rows)
-
-
-def _spread(values: list[float]) -> str:
-    mean, low, high = sum(values) / len(values), min(values), max(values)
-    return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
 # --- photographs -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from gan_lessons.metrics.clusters import (
     matched_classes,
     mutual_information,
 )
+from gan_lessons.metrics.copies import CopyTest, compare_distances, copy_test
 from gan_lessons.metrics.images import (
     ClassCoverage,
     PrecisionRecall,
@@ -27,6 +28,8 @@ from gan_lessons.metrics.images import (
     precision_recall,
     within_class_diversity,
 )
+from gan_lessons.metrics.inception import inception_score
+from gan_lessons.metrics.intervals import Interval, bootstrap_interval
 from gan_lessons.metrics.judge import Judge, classify, features, load_judge
 from gan_lessons.metrics.kernels import gaussian_kernel_distance
 from gan_lessons.metrics.points import Modes, mode_coverage, wasserstein_1d, wasserstein_2d
@@ -35,21 +38,27 @@ from gan_lessons.metrics.tables import Table, report, table
 __all__ = [
     "ClassCoverage",
     "ClusterAgreement",
+    "CopyTest",
+    "Interval",
     "Judge",
     "Modes",
     "PrecisionRecall",
     "SizeBias",
     "Table",
     "adjusted_rand_index",
+    "bootstrap_interval",
     "class_coverage",
     "classify",
     "cluster_accuracy",
     "cluster_agreement",
+    "compare_distances",
     "conditional_accuracy",
+    "copy_test",
     "features",
     "frechet_by_size",
     "frechet_distance",
     "gaussian_kernel_distance",
+    "inception_score",
     "k_means",
     "kernel_distance",
     "load_judge",

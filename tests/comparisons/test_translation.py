@@ -10,6 +10,7 @@ from gan_lessons.comparisons import translation
 from gan_lessons.data import Pairs, TensorData, TwoDomains
 from gan_lessons.evaluation import translations
 from gan_lessons.figures import to_uint8
+from gan_lessons.page import spread
 from gan_lessons.results import load, making
 from gan_lessons.translation import cyclegan, pix2pix
 from tests.helpers import load_script
@@ -102,14 +103,35 @@ def test_tables(chapter):
     table = translation.table(chapter)
     assert set(translation.COMPARISONS[chapter].variants) < set(table.rows), "baselines, too"
     for variant in translation.COMPARISONS[chapter].variants:
-        assert all(" to " in text for text in table.rows[variant].values())
+        assert all("[" in text for text in table.rows[variant].values())
+        for key, values in translation.numbers(chapter, variant).items():
+            assert len(values) == len(translation.SEEDS)
+            assert table.rows[variant][key] == spread(values)
+    one = translation.table(chapter, list(table.rows[variant])[:1])
+    assert {len(row) for row in one.rows.values()} <= {0, 1}
 
 
 def test_unknown_names():
     with pytest.raises(ValueError, match="choose pix2pix or cyclegan"):
         translation.table("discogan")
+    with pytest.raises(ValueError, match="choose pix2pix or cyclegan"):
+        translation.baselines("discogan")
+    with pytest.raises(ValueError, match="choose from with the cycle, without"):
+        translation.numbers("cyclegan", "forward only")
+    with pytest.raises(ValueError, match="no column 'FID': choose from L1, G"):
+        translation.table("cyclegan", ["FID"])
     with pytest.raises(ValueError, match="choose facades or apple2orange"):
         translation.pictures("horses")
+
+
+def test_all_variants_of_a_chapter_have_the_same_budget(monkeypatch):
+    monkeypatch.setenv("GAN_LESSONS_BUDGET", "cpu")
+    for chapter, comparison in translation.COMPARISONS.items():
+        budgets = {
+            (c.steps, c.batch_size, c.learning_rate, c.average_decay)
+            for c in (translation.config(chapter, v) for v in comparison.variants)
+        }
+        assert len(budgets) == 1
 
 
 def test_variants_differ_in_one_weight_each():

@@ -157,6 +157,44 @@ def test_l1_does_not_care_between_two_halves():
     assert all(loss == 1 for loss in losses)
 
 
+@pytest.mark.parametrize("start", [-0.6, 0.0, 0.6])
+def test_on_fair_coins_l1_stays_where_it_starts_and_l2_goes_to_the_mean(start):
+    ends = {}
+    for name, loss in (("L1", pix2pix.l1_loss), ("L2", nn.functional.mse_loss)):
+        torch.manual_seed(0)
+        c = torch.tensor(start, requires_grad=True)
+        optimizer = torch.optim.SGD([c], lr=0.02)
+        for _ in range(500):
+            coins = 2.0 * torch.randint(2, (16,)) - 1
+            optimizer.zero_grad()
+            loss(c.expand(16), coins).backward()
+            optimizer.step()
+        ends[name] = c.item()
+    assert ends["L1"] == pytest.approx(start, abs=0.2)
+    assert ends["L2"] == pytest.approx(0, abs=0.15)
+
+
+def test_half_of_a_loss_makes_no_difference_to_adam():
+    """The half in [PIX2PIX-D] slows plain gradient descent down, and not Adam."""
+    kinds = {"Adam": torch.optim.Adam, "SGD": torch.optim.SGD}
+    real, fake, found = torch.tensor([[0.5]]), torch.tensor([[-0.3]]), {}
+    for name, kind in kinds.items():
+        for factor in (1, 2):
+            judge = nn.Linear(1, 1).double()
+            nn.init.zeros_(judge.weight)
+            nn.init.zeros_(judge.bias)
+            optimizer = kind(judge.parameters(), lr=1e-3)
+            for _ in range(200):
+                optimizer.zero_grad()
+                scores_of = judge(real.double()), judge(fake.double())
+                (factor * pix2pix.discriminator_loss(*scores_of)).backward()
+                optimizer.step()
+            found[name, factor] = judge.weight.item()
+    assert abs(found["Adam", 1]) > 0.1
+    assert found["Adam", 1] == pytest.approx(found["Adam", 2], abs=1e-5)
+    assert found["SGD", 2] == pytest.approx(2 * found["SGD", 1], rel=0.05)
+
+
 # --- a step ------------------------------------------------------------------------------------
 
 
