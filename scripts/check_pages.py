@@ -369,6 +369,7 @@ async def measure(options, address: str, socket_address: str, names: list[str]) 
     for name in names:
         measures, violations = {}, {}
         await tab.theme(THEMES[0])
+        await tab.resize(WIDTHS[0])
         await tab.open(f"{address}{name}.html")
         for width in WIDTHS:
             await tab.resize(width)

@@ -9,9 +9,10 @@ hours on two cores. Runs whose sources have changed are made again. Several proc
 work, by `--name` or `--seed`. Digits need MNIST; elsewhere the script stops and says so.
 """
 
+import dataclasses
 import sys
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,6 @@ def settings(name: str, config: Any) -> dict[str, Any]:
     return plain(config, objectives.ENTRIES[name].unused)
 
 
-@cache
-def train_data() -> Any:
-    """The training digits, loaded once."""
-    return only_mnist(digits("train"))
-
-
-@cache
-def features() -> Tensor:
-    """The judge's features of the test digits."""
-    return metrics.features(only_mnist(digits("test")).floats())
-
-
 def ring_job(table: str, name: str, seed: int, rate: float) -> Job:
     """One loss, seed and rate on the ring."""
 
@@ -57,7 +46,7 @@ def ring_job(table: str, name: str, seed: int, rate: float) -> Job:
 def ring_sweep() -> Iterator[Job]:
     """Every loss on the ring, with every rate, and the seeds that choose one."""
     for seed in objectives.RING_SWEEP:
-        for rate in objectives.RATES:
+        for rate in objectives.RING_RATES:
             for name in objectives.ENTRIES:
                 yield ring_job("ring sweep", name, seed, rate)
 
@@ -76,93 +65,89 @@ def dragan_games() -> Iterator[Job]:
 
             def make(name=name, seed=seed):
                 run = objectives.train_dragan(name, seed, progress=False, snapshots=0)
-                return [{"updates": run.steps} | objectives.measure_dragan(run)]
+                return [{"updates": run.steps} | objectives.measure_on_ring(run)]
 
-            sources = (objectives.dragan, objectives.measure_dragan)
+            sources = (objectives.dragan, objectives.measure_on_ring)
             yield Job("dragan", name, seed, plain(objectives.dragan_config(name)), make, sources)
 
 
-def digit_job(table: str, name: str, seed: int, rate: float, pictures: Path | None = None) -> Job:
-    """One game, seed and rate on digits; its samples go to the sheet `pictures`."""
-    config = objectives.digits_config(name, rate)
+def digit_jobs() -> Iterator[Job]:
+    """Every loss but BEGAN on digits, without and, where it may be, with batch normalisation.
 
-    def make() -> list[Row]:
-        run = objectives.train_on_digits(
-            name, train_data(), config, seed, progress=False, snapshots=0
-        )
-        if pictures is not None:
-            objectives.keep_samples(run, name, pictures)
-        return [{"updates": run.steps} | objectives.measure_game(run, features())]
+    A run in the networks that suit the loss goes to the end of its preset and is measured on the
+    way; a run without the batch normalisation that the loss may have stops there.
+    """
 
-    loss = "GAN" if name == objectives.NORMALISED else name
-    sources = (objectives.ENTRIES[loss].images, objectives.measure_game, digits)
-    return Job(table, name, seed, settings(loss, config), make, sources, apart=("learning_rate",))
+    @cache
+    def features() -> Tensor:
+        return metrics.features(only_mnist(digits("test")).floats())
 
-
-def digit_sweep() -> Iterator[Job]:
-    """Every game on digits, with every rate, and the seed that chooses one."""
-    for seed in objectives.DIGIT_SWEEP:
-        for rate in objectives.RATES:
-            for name in objectives.DIGIT_GAMES:
-                yield digit_job("digits sweep", name, seed, rate)
-
-
-def digit_games(pictures: Path) -> Iterator[Job]:
-    """Every game on digits at its best rate, with fresh seeds; the first one gives the pictures."""
     for seed in objectives.DIGIT_SEEDS:
-        kept = pictures if seed == objectives.DIGIT_SEEDS[0] else None
-        for name in objectives.DIGIT_GAMES:
-            yield digit_job("digits", name, seed, objectives.DIGIT_RATE[name], kept)
+        for name in objectives.DIGIT_LOSSES:
+            entry = objectives.ENTRIES[name]
+            for batch_norm in entry.norms:
+                config = objectives.digits_config(name, batch_norm)
+                updates = min(objectives.UPDATES, config.steps)
+                if entry.may_normalise and not batch_norm:
+                    config = dataclasses.replace(config, steps=updates)
 
+                def make(name=name, seed=seed, config=config, updates=updates):
+                    rows = []
 
-def preset_jobs() -> Iterator[Job]:
-    """Every chapter's own preset on digits, to its end."""
-    for seed in objectives.PRESET_SEEDS:
-        for name, entry in objectives.ENTRIES.items():
-            if not entry.chapter:
-                continue
-            config = objectives.preset_config(name)
+                    def monitor(run):
+                        if run.steps in (updates, config.steps):
+                            values = objectives.measure_on_digits(run, features())
+                            rows.append({"updates": run.steps} | values)
+                        return {}
 
-            def make(name=name, seed=seed, config=config):
-                run = objectives.train_on_digits(
-                    name, train_data(), config, seed, progress=False, snapshots=0
-                )
-                values = objectives.measure_on_digits(run, features())
-                return [{"updates": run.steps} | values]
+                    objectives.train_on_digits(
+                        name,
+                        only_mnist(digits("train")),
+                        config,
+                        seed,
+                        progress=False,
+                        snapshots=0,
+                        monitor=monitor,
+                        monitor_every=updates,
+                    )
+                    return rows
 
-            sources = (entry.images, objectives.measure_on_digits, digits)
-            yield Job("presets", name, seed, settings(name, config), make, sources)
+                chosen = settings(name, config)
+                sources = (entry.images, objectives.measure_on_digits, digits)
+                yield Job("digits", name, seed, chosen, make, sources, apart=("batch_norm",))
 
 
 def time_jobs() -> Iterator[Job]:
-    """The seconds of one step of each game on digits, all measured in one run, in turns."""
+    """The seconds of one step of each loss on digits, all measured in one run, in turns."""
+    configs = {}
+    for name in objectives.DIGIT_LOSSES:
+        for batch_norm in objectives.ENTRIES[name].norms:
+            row = name + (", batch norm" if batch_norm else "")
+            configs[row] = name, objectives.digits_config(name, batch_norm)
 
-    def make() -> list[Row]:
-        return [{"seconds": objectives.step_seconds(train_data())}]
+    def make():
+        data = only_mnist(digits("train"))
+        return [{"seconds": objectives.step_seconds(configs, data)}]
 
-    games = objectives.DIGIT_GAMES
-    losses = {name: "GAN" if name == objectives.NORMALISED else name for name in games}
-    chosen = {name: settings(losses[name], objectives.digits_config(name)) for name in games}
-    models = [entry.images for entry in objectives.ENTRIES.values()]
+    chosen = {row: settings(*pair) for row, pair in configs.items()}
+    models = [objectives.ENTRIES[name].images for name in objectives.DIGIT_LOSSES]
     yield Job("time", "one step", 0, chosen, make, (*models, objectives.step_seconds, digits))
 
 
-def makers(path: Path = FILE) -> Makers:
-    """The tables of the file `path` and the jobs of each; a sheet of samples goes beside it."""
+def makers() -> Makers:
+    """The tables of the file, and the jobs of each."""
     return {
         "ring sweep": ring_sweep,
         "ring": ring_games,
         "dragan": dragan_games,
-        "digits sweep": digit_sweep,
-        "digits": partial(digit_games, path.with_suffix(".png")),
-        "presets": preset_jobs,
+        "digits": digit_jobs,
         "time": time_jobs,
     }
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     """The command line; returns the exit status."""
-    return command_line(__doc__.partition("\n")[0], makers(path), path, arguments)
+    return command_line(__doc__.partition("\n")[0], makers(), path, arguments)
 
 
 if __name__ == "__main__":

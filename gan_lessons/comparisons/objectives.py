@@ -21,7 +21,7 @@ from gan_lessons.model import Model
 from gan_lessons.objectives import began, bgan, dragan, lsgan, wgan, wgan_div, wgan_gp
 from gan_lessons.runs import build
 from gan_lessons.steps import frozen, update
-from gan_lessons.training import Run, budget, fit
+from gan_lessons.training import DivergedError, Run, budget, fit
 
 
 class SaturatingDCGAN(dcgan.DCGAN):
@@ -45,7 +45,7 @@ class Entry:
     point_presets: dict[str, Any]  # of the model on the ring
     on_points: dict[str, Any]  # settings of the loss itself that the ring needs
     unused: tuple[str, ...] = ()  # fields of the config that these models do not read
-    chapter: bool = True  # whether the preset is made for it; else only equal updates are compared
+    chapter: bool = True  # whether a preset is made for it; else only equal updates are compared
 
     @property
     def may_normalise(self) -> bool:
@@ -65,7 +65,7 @@ def _entry(
 
 
 ENTRIES = {
-    "GAN, minimax": Entry(
+    "minimax": Entry(
         *(gan.MinimaxGAN, SaturatingDCGAN, dcgan.PRESETS, gan.PRESETS, {}, ("hidden",)),
         chapter=False,
     ),
@@ -73,28 +73,70 @@ ENTRIES = {
     "LSGAN": _entry(lsgan.LSGAN, lsgan.PRESETS),
     "WGAN": _entry(wgan.WGAN, wgan.PRESETS, ("betas",), clip=0.1),  # RMSProp has none
     "WGAN-GP": _entry(wgan_gp.WGANGP, wgan_gp.PRESETS, penalty_weight=0.1),
-    "WGAN-div": _entry(wgan_div.WGANDiv, wgan_div.PRESETS, critic_steps=5),
+    "WGAN-div": _entry(wgan_div.WGANDiv, wgan_div.PRESETS),
     "DRAGAN": _entry(dragan.DRAGAN, dragan.PRESETS, penalty_weight=1.0, noise_scale=0.05),
-    "BEGAN": _entry(began.BEGAN, began.PRESETS, code_dim=1),
+    "BEGAN": Entry(
+        *(began.BEGAN, began.DrawingBEGAN, began.PRESETS, began.PRESETS),
+        {"code_dim": 1, "gamma": 0.9},
+    ),
     "BGAN": _entry(bgan.BGAN, bgan.PRESETS, ("draws", "discrete_hidden", "discrete_learning_rate")),
 }
 
-# One setting for all losses on the ring. Adam with a first beta of 0 is RMSProp, which WGAN takes,
-# up to the correction of its first steps.
+# --- what is the same for all ------------------------------------------------------------------
+
+# Adam with a first beta of 0 is RMSProp, which WGAN takes, up to the correction of its first steps.
+ADAM = (0.0, 0.99)
 RING = {
     "latent_dim": 16,
-    "learning_rate": 5e-4,
-    "generator_learning_rate": 5e-4,
-    "betas": (0.0, 0.99),
-    "batch_size": 256,
-    "steps": 2000,
-    "average_decay": 0.99,
+    "betas": ADAM,
+    "batch_size": 128,
+    "critic_steps": 3,
+    "steps": 750,
+    "average_decay": 0.98,
 }
-HIDDEN = (128, 128, 128)
-SEEDS = (0, 1, 2)  # on the ring
-DIGIT_SEEDS = (0, 1, 2)  # on digits, where a run takes minutes
+HIDDEN = (64, 64, 64)
 LIMITS = (-3.0, 3.0, -3.0, 3.0)  # what the pictures of the ring show: left, right, bottom, top
-UPDATES = 600  # of the generator, in the comparison of digits at equal numbers of updates
+RING_RATES = (1e-3, 3e-3, 1e-2)  # tried for every loss
+RING_SWEEP = (0,)  # the seeds that choose a rate
+RING_SEEDS = (1, 2)  # fresh ones, that compare the losses, each at its rate
+
+# On digits, live on the page: small networks, a short game.
+DIGITS = {
+    "width": 8,
+    "betas": ADAM,
+    "batch_size": 32,
+    "critic_steps": 3,
+    "steps": 300,
+    "average_decay": 0.98,
+}
+DIGIT_RATES = (1e-3, 3e-3)
+# On digits, stored: the networks and rates of the chapters.
+DIGIT_LOSSES = tuple(name for name in ENTRIES if name != "BEGAN")  # whose networks are narrower
+DIGIT_SEEDS = (0, 1, 2)
+UPDATES = 600  # of the generator, at which all losses are measured
+
+# What DRAGAN's penalty does on the ring, beside the GAN and DRAGAN of `ENTRIES`, which have no
+# penalty, and weight 1, k = 1 and little noise. Noise 0.5 reaches the neighbours of a heap.
+DRAGAN_GAMES = {
+    "weight 10": {"penalty_weight": 10.0},
+    "weight 10, k = 0": {"penalty_weight": 10.0, "slope": 0.0},
+    "weight 1, k = 0": {"slope": 0.0},
+    "weight 1, noise 0.5": {"noise_scale": 0.5},
+}
+DRAGAN_SEEDS = (0, 1, 2)
+
+# The rate with the least distance in the sweep; a test compares them with the stored runs.
+RING_RATE = dict.fromkeys(ENTRIES, 3e-3) | {"WGAN-GP": 1e-2}
+
+
+def _replaced(config: Any, wanted: dict[str, Any]) -> Any:
+    """The config with those of the wanted settings that it has."""
+    known = {field.name for field in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{k: v for k, v in wanted.items() if k in known})
+
+
+def _rates(rate: float) -> dict[str, float]:
+    return {"learning_rate": rate, "generator_learning_rate": rate}
 
 
 def ring_data() -> TensorData:
@@ -102,59 +144,74 @@ def ring_data() -> TensorData:
     return ring(std=0.05)
 
 
-def ring_config(name: str) -> Any:
+def ring_config(name: str, rate: float | None = None) -> Any:
     """The config of a loss on the ring: the common setting and what the loss itself needs.
 
-    Under the smoke budget it is much shorter.
+    `rate` is the learning rate of both players, the best of the sweep if None. Under the smoke
+    budget the run is much shorter.
     """
     entry = ENTRIES[name]
-    config = entry.point_presets["cpu"]
-    wanted = {**RING, "hidden": HIDDEN, **entry.on_points}
-    wanted |= {"generator_hidden": HIDDEN, "discriminator_hidden": HIDDEN, "batch_norm": False}
+    wanted = RING | _rates(RING_RATE[name] if rate is None else rate) | entry.on_points
+    wanted |= {"hidden": HIDDEN, "generator_hidden": HIDDEN, "discriminator_hidden": HIDDEN}
+    wanted |= {"batch_norm": False}
     if budget() == "smoke":
-        wanted |= {"steps": 20, "batch_size": 32}
-    known = {field.name for field in dataclasses.fields(config)}
-    return dataclasses.replace(config, **{k: v for k, v in wanted.items() if k in known})
+        wanted |= {"steps": 20, "batch_size": 32, "critic_steps": 2}
+    return _replaced(entry.point_presets["cpu"], wanted)
 
 
-def train_on_ring(name: str, seed: int = 0, **options: Any) -> Run:
-    """Train a loss on the ring; `options` are those of `gan_lessons.training.fit`."""
-    return fit(ENTRIES[name].points, ring_config(name), ring_data(), seed=seed, **options)
+def train_on_ring(name: str, seed: int = 0, rate: float | None = None, **options: Any) -> Run:
+    """Train a loss on the ring; `options` are those of `gan_lessons.training.fit`.
 
-
-def score(model: Model, points: Tensor) -> Tensor:
-    """What the loss's discriminator says of points (n, 2): scores (n,), high is real.
-
-    BEGAN's has no score; it is minus the error of its reconstruction.
+    A run that diverges comes back as it was at its last good moment.
     """
-    if isinstance(model, began.BEGAN):
-        return -began.errors(points, model.discriminator(points))
-    return model.discriminator(points)
+    config = ring_config(name, rate)
+    return _until_the_end(ENTRIES[name].points, config, ring_data(), seed=seed, **options)
+
+
+def dragan_config(game: str) -> dragan.Config:
+    """The config of one of `DRAGAN_GAMES`: DRAGAN's on the ring, with another penalty."""
+    return dataclasses.replace(ring_config("DRAGAN"), **DRAGAN_GAMES[game])
+
+
+def train_dragan(game: str, seed: int = 0, **options: Any) -> Run:
+    """Train one of `DRAGAN_GAMES`; `options` are those of `gan_lessons.training.fit`."""
+    return _until_the_end(dragan.DRAGAN, dragan_config(game), ring_data(), seed=seed, **options)
+
+
+def ring_rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The stored runs of a loss on the ring at its best rate, that of `RING_SWEEP` first."""
+    found = [
+        row
+        for row in tables["ring sweep"] + tables["ring"]
+        if (row["name"], row["settings"]["learning_rate"]) == (name, RING_RATE[name])
+    ]
+    return sorted(found, key=lambda row: row["seed"])
+
+
+def _until_the_end(*arguments: Any, **options: Any) -> Run:
+    try:
+        return fit(*arguments, **options)
+    except DivergedError as error:
+        return error.run
 
 
 def watch_ring(
-    name: str, seed: int = 0, moments: int = 16, resolution: int = 48, **options: Any
-) -> tuple[Run, list[tuple[int, Tensor, Tensor]]]:
-    """Train a loss on the ring and look at it `moments` times.
+    name: str, seed: int = 0, moments: int = 12, **options: Any
+) -> tuple[Run, list[tuple[int, Tensor]]]:
+    """Train a loss on the ring at its best rate, and look at its points `moments` times.
 
-    Returns the run and, for each moment, the step, the scores on a square grid of the plane
-    (resolution, resolution) and 400 points (400, 2) of the present generator, not the averaged one:
-    an average hides a generator that jumps.
+    Returns the run and, for each moment, the step and 200 points (200, 2) of the
+    present generator, not the averaged one: an average hides a generator that jumps.
     """
-    ticks = torch.linspace(*LIMITS[:2], resolution)
-    plane = torch.cartesian_prod(ticks, ticks).flip(1)  # x runs first
     seen = []
 
     def look(run: Run) -> dict[str, float]:
-        with torch.no_grad():
-            scores = score(run.model, plane.to(run.device)).cpu()
-        points = dataclasses.replace(run, averaged=run.model).sample(400, seed=0)
-        seen.append((run.steps, scores.reshape(resolution, resolution), points))
+        seen.append((run.steps, dataclasses.replace(run, averaged=run.model).sample(200, seed=0)))
         return {}
 
-    every = max(1, ring_config(name).steps // moments)
+    every = -(-ring_config(name).steps // moments)
     run = train_on_ring(name, seed, monitor=look, monitor_every=every, snapshots=0, **options)
-    return run, seen[:moments]
+    return run, seen
 
 
 def measure_on_ring(run: Run) -> dict[str, float]:
@@ -182,9 +239,20 @@ def digits_config(name: str, batch_norm: bool = False) -> Any:
     return config
 
 
+def short_config(name: str, rate: float) -> Any:
+    """The config of a loss in the short games on digits, with one rate for both players."""
+    wanted = DIGITS | _rates(rate) | {"batch_norm": False}
+    if budget() == "smoke":
+        wanted |= {"steps": 10, "width": 4, "batch_size": 16, "critic_steps": 2}
+    return _replaced(ENTRIES[name].presets[budget()], wanted)
+
+
 def train_on_digits(name: str, data: TensorData, config: Any, seed: int = 0, **options: Any) -> Run:
-    """Train a loss on digits; `options` are those of `gan_lessons.training.fit`."""
-    return fit(ENTRIES[name].images, config, data, seed=seed, **options)
+    """Train a loss on digits; `options` are those of `gan_lessons.training.fit`.
+
+    A run that diverges comes back as it was at its last good moment.
+    """
+    return _until_the_end(ENTRIES[name].images, config, data, seed=seed, **options)
 
 
 def measure_on_digits(run: Run, test_features: Tensor, n: int = 10_000) -> dict[str, float]:
@@ -196,6 +264,13 @@ def measure_on_digits(run: Run, test_features: Tensor, n: int = 10_000) -> dict[
         "precision": quality.precision,
         "recall": quality.recall,
     }
+
+
+def measure_game(run: Run, test_features: Tensor, n: int = 1_000) -> dict[str, float]:
+    """Fréchet distance of `n` samples to the test images, and the number of their classes."""
+    features = metrics.features(run.sample(n, seed=0))
+    distance = metrics.frechet_distance(features, test_features)
+    return {"frechet_distance": distance, "classes": metrics.class_coverage(features).covered}
 
 
 def step_seconds(configs: dict[str, tuple[str, Any]], data: TensorData, rounds: int = 15) -> dict:
