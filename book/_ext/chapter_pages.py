@@ -127,7 +127,7 @@ def byline(notebook, chapter):
         read += f" ({whole} with the deeper sections)"
     facts = [f"Chapter {chapter.number}", read]
     if run := running(chapter.name):
-        facts.append(f"runs in {run} on two CPU cores")
+        facts.append(f"runs in {run} on one CPU core")
     return " · ".join(facts)
 
 

@@ -78,7 +78,7 @@ def _code(cell) -> float:
 
 
 def running(chapter: str) -> str:
-    """How long a chapter runs on two CPU cores, "about 4 minutes"; "" if nobody has measured it."""
+    """How long a chapter runs on one CPU core, "about 4 minutes"; "" if nobody has measured it."""
     measured = (
         json.loads(TIMINGS.read_text(encoding="utf-8")).get(chapter, {}).get("cpu")
     )
