@@ -1,4 +1,4 @@
-"""What a notebook shows besides figures: the source of its code, its settings, numbers, explorers."""
+"""What a notebook shows besides figures: its code, its settings, numbers and explorers."""
 
 from gan_lessons.page.display import checked_alt
 from gan_lessons.page.explore import Slider, explore, explore_classes, explore_latent
