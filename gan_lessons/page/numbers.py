@@ -1,8 +1,7 @@
 """How a page writes a number that several seeds gave."""
 
+import math
 from collections.abc import Sequence
-
-import numpy as np
 
 
 def spread(values: Sequence[float], digits: int = 2, percent: bool = False) -> str:
@@ -11,13 +10,10 @@ def spread(values: Sequence[float], digits: int = 2, percent: bool = False) -> s
     `digits` stand behind the point; with `percent`, numbers are shares. Raises ValueError where
     there are no numbers, or where one is not finite.
     """
-    numbers = np.asarray(values, dtype=np.float64).ravel()
-    if not numbers.size or not np.isfinite(numbers).all():
+    numbers = [float(value) * (100 if percent else 1) for value in values]
+    if not numbers or not all(map(math.isfinite, numbers)):
         raise ValueError(f"A spread needs finite numbers, at least one, not {values!r}.")
-    if percent:
-        numbers = 100 * numbers
-    mean, least, greatest = (
-        f"{number:,.{digits}f}" for number in (numbers.mean(), numbers.min(), numbers.max())
-    )
+    shown = (math.fsum(numbers) / len(numbers), min(numbers), max(numbers))
+    mean, least, greatest = (f"{number:,.{digits}f}" for number in shown)
     text = f"{mean} [{least}, {greatest}]" + (" %" if percent else "")
     return text.replace(" ", "\N{NO-BREAK SPACE}")
