@@ -4,6 +4,6 @@
   const reach = () => document.querySelectorAll(BOXES).forEach((box) => {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
   });
-  window.addEventListener("load", reach);
-  window.addEventListener("resize", reach);
+  // The page also changes its size when the equations have been drawn.
+  window.addEventListener("load", () => new ResizeObserver(reach).observe(document.body));
 })();
