@@ -12,11 +12,10 @@ import html
 from pathlib import Path
 
 import chapters
-import nbformat
 from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from pictures import TAG
-from reading import counted, minutes, running
+from reading import minutes, running
 from sphinx.transforms import SphinxTransform
 
 LINES = (
@@ -115,14 +114,14 @@ class ChapterPage(SphinxTransform):
             self.env.note_dependency(str(source))
         listed = {c.docname: c for c in chapters.written(self.env.srcdir)}
         if chapter := listed.get(self.env.docname):
-            line = byline(nbformat.read(path, as_version=4), chapter)
+            line = byline(chapters.notebook(path), chapter)
             page.insert(1, nodes.paragraph("", line, classes=["byline"]))
 
 
 def byline(notebook, chapter):
     """Return the line under the title."""
     plain, whole = minutes(notebook)
-    read = f"about {counted(plain)} to read"
+    read = f"about {chapters.minutes(plain)} to read"
     if whole > plain:
         read += f" ({whole} with the deeper sections)"
     facts = [f"Chapter {chapter.number}", read]

@@ -25,7 +25,6 @@ import status
 import taught
 import yaml
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
 
 MATHJAX_PARTS = (
@@ -93,21 +92,10 @@ class Family(SphinxDirective):
         """A chapter's title: a link if the chapter exists."""
         chapter = self.chapters[key]
         target = f"book/{chapter['part']}/{key}"
-        title = nodes.inline("", chapter["title"], classes=["family-name"])
         if target not in self.env.found_docs:
-            return title
-        link = addnodes.pending_xref(
-            "",
-            title,
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/{target}",
-            refdoc=self.env.docname,
-            refexplicit=True,
-            refwarn=True,
-        )
-        self.set_source_info(link)
-        return link
+            return nodes.inline("", chapter["title"], classes=["family-name"])
+        title = nodes.Text(chapter["title"])
+        return cards.link(self, target, title, classes=["family-name"])
 
     def exists(self, key):
         """Whether the chapter is in the book."""

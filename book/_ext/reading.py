@@ -9,6 +9,8 @@ import json
 import re
 from pathlib import Path
 
+import chapters
+
 WORDS = 200  # read in a minute
 EQUATION = 10  # seconds
 LINE = 2  # seconds, of open code
@@ -82,13 +84,4 @@ def running(chapter: str) -> str:
     measured = (
         json.loads(TIMINGS.read_text(encoding="utf-8")).get(chapter, {}).get("cpu")
     )
-    if measured is None:
-        return ""
-    if measured < 50:
-        return f"about {max(5, 5 * round(measured / 5))} seconds"
-    return "about " + counted(max(1, round(measured / 60)))
-
-
-def counted(number: int) -> str:
-    """The number of minutes in words: "1 minute", "2 minutes"."""
-    return f"{number} minute{'s' if number != 1 else ''}"
+    return "" if measured is None else f"about {chapters.duration(measured)}"
