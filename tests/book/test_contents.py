@@ -123,7 +123,10 @@ def test_the_map_links_exactly_the_chapters_that_exist(tmp_path):
         page.write_text("# A chapter\n", encoding="utf-8")
 
     app = SphinxTestApp("dummy", srcdir=tmp_path)
-    app.build()
+    try:
+        app.build()
+    finally:
+        app.cleanup()  # roles and directives are global to docutils
     tree = app.env.get_doctree("book/intro")
 
     def links(shown):
