@@ -70,13 +70,15 @@ MEASURE = r"""
       return [box.top + scrollY, box.bottom + scrollY, box.width, box.height]; })
     .filter(([, , width, height]) => width >= 100 && height >= 60)
     .sort((a, b) => a[0] - b[0]);
-  let last = start, stretch = 0, stretchFrom = start;
+  const heads = [...article.querySelectorAll("h1, h2, h3")].filter(seen);
+  const stretches = [];  // [its height, the heading above it], the longest first
+  let last = start;
   for (const [above, below] of [...pictures, [end, end]]) {
-    if (above - last > stretch) { stretch = above - last; stretchFrom = last; }
+    const head = heads.filter(node => top(node) <= last + 1).pop() || article;
+    stretches.push([Math.round(above - last), name(head)]);
     last = Math.max(last, below);
   }
-  const after = [...article.querySelectorAll("h1, h2, h3")]
-    .filter(node => seen(node) && top(node) <= stretchFrom + 1);
+  stretches.sort((a, b) => b[0] - a[0]);
 
   const height = nodes => nodes.filter(seen)
     .reduce((sum, node) => sum + node.getBoundingClientRect().height, 0);
@@ -126,7 +128,7 @@ MEASURE = r"""
   const result = {
     cut_code: code.length, cut_tags: tags.length, tables: tables.length, overflow: Number(wide),
     first_picture: pictures.length ? Math.round(pictures[0][0]) : null,
-    stretch: Math.round(stretch), stretch_after: name(after[after.length - 1] || article),
+    stretch: stretches[0][0], stretches: stretches.slice(0, 5),
     code_share: (inputs + sources) / (end - start), input_share: inputs / (end - start),
     words, height: Math.round(end - start), pictures: pictures.length,
     which: {code: code.map(name), tags: tags.map(name), tables: tables.map(name)},
@@ -164,7 +166,7 @@ def summary(measures: dict[int, dict], violations: dict[str, list[str]], chapter
         key: max(measure[key] for measure in measures.values())
         for key in ("cut_code", "cut_tags", "tables", "overflow")
     }
-    same = ("first_picture", "stretch", "stretch_after", "code_share", "input_share", "words")
+    same = ("first_picture", "stretch", "stretches", "code_share", "input_share", "words")
     own = {rule: places for rule, places in violations.items() if rule not in OF_THE_THEME}
     return {
         **worst,

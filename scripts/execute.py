@@ -1,17 +1,24 @@
 """Execute chapters from top to bottom and store them with their outputs.
 
     python scripts/execute.py book/foundations/gan.ipynb [more.ipynb …] --budget cpu
+    python scripts/execute.py book/foundations/gan.ipynb [more.ipynb …] --fill    only what is new
     python scripts/execute.py book/foundations/gan.ipynb [more.ipynb …] --tidy    runs nothing
 
 The original is replaced only if every cell ran and the outputs are fit to be committed: no error
 or warning, no path of this machine, alternative text for every image, at most 1.5 MB. The time
 that it takes goes to `gan_lessons/timings.json`, from where the first cell reads it.
 
+With `--fill` only the cells run that never ran (their count is empty), in a kernel of their own,
+after nothing but the first cell and the imports. So they cannot depend on what the chapter trains
+and draw what they would draw in a run of the whole. The other outputs stay. It is for a diagram
+or a curve that is added to a chapter; a cell that needs more fails: then execute the chapter.
+
 With `--tidy` the outputs stay, and only what surrounds them is made anew: the first cell, the ids,
 the metadata that folds a cell (see `folding.py`) and describes an image.
 """
 
 import argparse
+import ast
 import json
 import os
 import re
@@ -51,6 +58,44 @@ def execute(path: Path, budget: str) -> tuple[nbformat.NotebookNode, float]:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+    started, worked = time.perf_counter(), _processor_seconds()
+    _run(notebook, path, budget)
+    # On a busy machine a run waits; what one thread works is what it would take on an idle core.
+    seconds, worked = time.perf_counter() - started, _processor_seconds() - worked
+    return notebook, min(seconds, worked or seconds)  # Windows does not say what children work
+
+
+def fill(path: Path) -> tuple[nbformat.NotebookNode, int]:
+    """A copy of the notebook in which the cells that never ran have outputs; how many they are.
+
+    Raises CellExecutionError if one of them needs more than the first cell and the imports.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    new = [cell for cell in codes[1:] if cell.execution_count is None]
+    needed = [codes[0], *(c for c in codes[1:] if c not in new and _only_imports(c.source)), *new]
+    part = nbformat.v4.new_notebook(
+        metadata=notebook.metadata, cells=[nbformat.from_dict(cell) for cell in needed]
+    )
+    _run(part, path, "cpu")
+    for cell, ran in zip(new, part.cells[len(needed) - len(new) :], strict=True):
+        cell.outputs = ran.outputs
+    for number, cell in enumerate(codes, 1):
+        cell.execution_count = number
+    return notebook, len(new)
+
+
+def _only_imports(source: str) -> bool:
+    """Whether a cell only imports; one with a magic is no plain Python, and does more."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return False
+    return bool(body) and all(isinstance(each, ast.Import | ast.ImportFrom) for each in body)
+
+
+def _run(notebook: nbformat.NotebookNode, path: Path, budget: str) -> None:
+    """Execute the cells of a notebook that lies at `path`, under a budget."""
     environment = os.environ | {
         "GAN_LESSONS_BUDGET": budget,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
@@ -63,11 +108,7 @@ def execute(path: Path, budget: str) -> tuple[nbformat.NotebookNode, float]:
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
     )
-    started, worked = time.perf_counter(), _processor_seconds()
     client.execute(env=environment)
-    # On a busy machine a run waits; what one thread works is what it would take on an idle core.
-    seconds, worked = time.perf_counter() - started, _processor_seconds() - worked
-    return notebook, min(seconds, worked or seconds)  # Windows does not say what children work
 
 
 def _processor_seconds() -> float:
@@ -240,6 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="+", type=Path)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--budget", choices=("smoke", "cpu", "gpu"), help="execute with this budget")
+    what.add_argument("--fill", action="store_true", help="execute only what never ran")
     what.add_argument("--tidy", action="store_true", help="execute nothing, keep the outputs")
     options = parser.parse_args(arguments)
     failed = 0
@@ -250,9 +292,12 @@ def main(arguments: list[str] | None = None) -> int:
             tidy(notebook, slug(path))
             _store(notebook, path)
             continue
-        print(f"{chapter}: executing, budget {options.budget} …", flush=True)
+        print(f"{chapter}: executing, {options.budget or 'what is new'} …", flush=True)
         try:
-            notebook, seconds = execute(path, options.budget)
+            if options.fill:
+                notebook, filled = fill(path)
+            else:
+                notebook, seconds = execute(path, options.budget)
         except CellExecutionError as error:
             print(f"{chapter}: a cell failed; the file is as it was.\n{error}")
             failed += 1
@@ -264,8 +309,10 @@ def main(arguments: list[str] | None = None) -> int:
             failed += 1
             continue
         _store(notebook, path)
-        record(chapter, options.budget, seconds)
-        print(f"{chapter}: {seconds:.0f} s, {path.stat().st_size / 1e6:.2f} MB")
+        if options.budget:
+            record(chapter, options.budget, seconds)
+        did = f"{seconds:.0f} s" if options.budget else f"{filled} cells filled"
+        print(f"{chapter}: {did}, {path.stat().st_size / 1e6:.2f} MB")
     return int(failed > 0)
 
 

@@ -349,7 +349,7 @@ FINE = {
     "overflow": 0,
     "first_picture": 400,
     "stretch": 2900,
-    "stretch_after": "Measured",
+    "stretches": [[2000, "Measured"]],
     "code_share": 0.2,
     "input_share": 0.1,
     "words": 2000,
