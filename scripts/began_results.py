@@ -10,32 +10,14 @@ hour on one core. MNIST is needed; elsewhere the script stops and says so.
 
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
-
-from gan_lessons import metrics
 from gan_lessons.comparisons import began as games
-from gan_lessons.data import digits
 from gan_lessons.objectives import began
-from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
+from gan_lessons.results.making import Job, Makers, command_line, mnist, mnist_features, plain
 from gan_lessons.training import preset
 
 FILE = Path(__file__).resolve().parent.parent / "gan_lessons" / "results" / "began.json"
-
-
-@cache
-def train_data() -> Any:
-    """The training digits, loaded once."""
-    return only_mnist(digits("train"))
-
-
-@cache
-def features() -> Tensor:
-    """The judge's features of the test digits."""
-    return metrics.features(only_mnist(digits("test")).floats())
 
 
 def preset_jobs() -> Iterator[Job]:
@@ -44,8 +26,8 @@ def preset_jobs() -> Iterator[Job]:
     for seed in games.SEEDS:
 
         def make(seed=seed):
-            run = began.train(config, train_data(), seed=seed, progress=False, snapshots=0)
-            return [{"updates": run.steps} | games.measure(run, features())]
+            run = began.train(config, mnist("train"), seed=seed, progress=False, snapshots=0)
+            return [{"updates": run.steps} | games.measure(run, mnist_features())]
 
         yield Job("preset", "BEGAN", seed, plain(config), make, (began, games.measure))
 
@@ -56,8 +38,8 @@ def error_jobs() -> Iterator[Job]:
         for name in games.GAMES:
 
             def make(name=name, seed=seed):
-                run = games.train(name, train_data(), seed)
-                return [{"updates": run.steps} | games.measure(run, features())]
+                run = games.train(name, mnist("train"), seed)
+                return [{"updates": run.steps} | games.measure(run, mnist_features())]
 
             settings = plain(games.config(name))
             yield Job("errors", name, seed, settings, make, (began, games.train, games.measure))

@@ -147,6 +147,14 @@ READY = r"""
   return document.documentElement.dataset.theme || "";
 })()
 """
+# Colours fade when the theme changes; half way, they have too little contrast.
+STILL = r"""
+new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => {
+  for (const change of document.getAnimations())
+    if (change.effect.getComputedTiming().endTime === Infinity) change.cancel();
+    else change.finish();
+})
+"""
 AXE = r"""
 axe.run(document, {resultTypes: ["violations"]}).then(found => JSON.stringify(
   found.violations.map(rule => [rule.id, rule.nodes.map(node => node.target.join(" "))])))
@@ -347,6 +355,7 @@ class Tab:
         """Let the reader's system have a light or a dark theme."""
         features = [{"name": "prefers-color-scheme", "value": theme}]
         await self.send("Emulation.setEmulatedMedia", features=features)
+        await self.run(STILL)
 
     async def picture(self, path: Path) -> None:
         """Store a picture of the whole page, however long."""

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gan_lessons.comparisons import foundations
-from gan_lessons.data import digits
-from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
+from gan_lessons.results.making import Job, Makers, command_line, mnist, plain
 
 FILE = Path(__file__).resolve().parent.parent / "gan_lessons" / "results" / "foundations.json"
 
@@ -29,7 +28,7 @@ def rule_jobs() -> Iterator[Job]:
                 config = foundations.game(name, rate)
 
                 def make(config=config, seed=seed):
-                    data, test = only_mnist(digits("train")), only_mnist(digits("test"))
+                    data, test = mnist("train"), mnist("test")
                     run = foundations.play(config, data, seed)
                     return [foundations.symptoms(run, test.floats().cpu())]
 

@@ -12,16 +12,12 @@ work, by `--name` or `--seed`. Digits need MNIST; elsewhere the script stops and
 import dataclasses
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
-from gan_lessons import metrics
 from gan_lessons.comparisons import objectives
 from gan_lessons.data import digits
-from gan_lessons.results.making import Job, Makers, Row, command_line, only_mnist, plain
+from gan_lessons.results.making import Job, Makers, Row, command_line, mnist, mnist_features, plain
 
 FILE = Path(__file__).resolve().parent.parent / "gan_lessons" / "results" / "objectives.json"
 
@@ -71,17 +67,41 @@ def dragan_games() -> Iterator[Job]:
             yield Job("dragan", name, seed, plain(objectives.dragan_config(name)), make, sources)
 
 
+def short_job(table: str, name: str, seed: int, rate: float) -> Job:
+    """One loss, seed and rate in a short game on digits."""
+    config = objectives.short_config(name, rate)
+
+    def make() -> list[Row]:
+        data = mnist("train")
+        run = objectives.train_on_digits(name, data, config, seed, progress=False, snapshots=0)
+        return [{"updates": run.steps} | objectives.measure_game(run, mnist_features())]
+
+    sources = (objectives.ENTRIES[name].images, objectives.measure_game, digits)
+    chosen = settings(name, config)
+    return Job(table, name, seed, chosen, make, sources, apart=("learning_rate",))
+
+
+def digit_sweep() -> Iterator[Job]:
+    """Every loss in the short games on digits, with every rate."""
+    for seed in objectives.DIGIT_SWEEP:
+        for rate in objectives.DIGIT_RATES:
+            for name in objectives.ENTRIES:
+                yield short_job("digit sweep", name, seed, rate)
+
+
+def short_games() -> Iterator[Job]:
+    """Every loss in the short games on digits at its best rate, with fresh seeds."""
+    for seed in objectives.SHORT_SEEDS:
+        for name in objectives.ENTRIES:
+            yield short_job("short games", name, seed, objectives.DIGIT_RATE[name])
+
+
 def digit_jobs() -> Iterator[Job]:
     """Every loss but BEGAN on digits, without and, where it may be, with batch normalisation.
 
     A run in the networks that suit the loss goes to the end of its preset and is measured on the
     way; a run without the batch normalisation that the loss may have stops there.
     """
-
-    @cache
-    def features() -> Tensor:
-        return metrics.features(only_mnist(digits("test")).floats())
-
     for seed in objectives.DIGIT_SEEDS:
         for name in objectives.DIGIT_LOSSES:
             entry = objectives.ENTRIES[name]
@@ -96,13 +116,13 @@ def digit_jobs() -> Iterator[Job]:
 
                     def monitor(run):
                         if run.steps in (updates, config.steps):
-                            values = objectives.measure_on_digits(run, features())
+                            values = objectives.measure_on_digits(run, mnist_features())
                             rows.append({"updates": run.steps} | values)
                         return {}
 
                     objectives.train_on_digits(
                         name,
-                        only_mnist(digits("train")),
+                        mnist("train"),
                         config,
                         seed,
                         progress=False,
@@ -126,7 +146,7 @@ def time_jobs() -> Iterator[Job]:
             configs[row] = name, objectives.digits_config(name, batch_norm)
 
     def make():
-        data = only_mnist(digits("train"))
+        data = mnist("train")
         return [{"seconds": objectives.step_seconds(configs, data)}]
 
     chosen = {row: settings(*pair) for row, pair in configs.items()}
@@ -140,6 +160,8 @@ def makers() -> Makers:
         "ring sweep": ring_sweep,
         "ring": ring_games,
         "dragan": dragan_games,
+        "digit sweep": digit_sweep,
+        "short games": short_games,
         "digits": digit_jobs,
         "time": time_jobs,
     }

@@ -100,17 +100,19 @@ RING_RATES = (1e-3, 3e-3, 1e-2)  # tried for every loss
 RING_SWEEP = (0,)  # the seeds that choose a rate
 RING_SEEDS = (1, 2)  # fresh ones, that compare the losses, each at its rate
 
-# On digits, live on the page: small networks, a short game.
+# The short games on digits: small networks, and again a rate for every loss.
 DIGITS = {
     "width": 8,
     "betas": ADAM,
     "batch_size": 32,
     "critic_steps": 3,
-    "steps": 300,
+    "steps": 600,
     "average_decay": 0.98,
 }
-DIGIT_RATES = (1e-3, 3e-3)
-# On digits, stored: the networks and rates of the chapters.
+DIGIT_RATES = (1e-3, 3e-3, 1e-2)  # tried for every loss
+DIGIT_SWEEP = (0,)  # the seeds that choose a rate
+SHORT_SEEDS = (1, 2)  # fresh ones, that compare the losses, each at its rate
+# The long games on digits: the networks and rates of the chapters.
 DIGIT_LOSSES = tuple(name for name in ENTRIES if name != "BEGAN")  # whose networks are narrower
 DIGIT_SEEDS = (0, 1, 2)
 UPDATES = 600  # of the generator, at which all losses are measured
@@ -127,6 +129,7 @@ DRAGAN_SEEDS = (0, 1, 2)
 
 # The rate with the least distance in the sweep; a test compares them with the stored runs.
 RING_RATE = dict.fromkeys(ENTRIES, 3e-3) | {"WGAN-GP": 1e-2}
+DIGIT_RATE = dict.fromkeys(ENTRIES, 3e-3)
 
 
 def _replaced(config: Any, wanted: dict[str, Any]) -> Any:
@@ -180,11 +183,17 @@ def train_dragan(game: str, seed: int = 0, **options: Any) -> Run:
 
 def ring_rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The stored runs of a loss on the ring at its best rate, that of `RING_SWEEP` first."""
-    found = [
-        row
-        for row in tables["ring sweep"] + tables["ring"]
-        if (row["name"], row["settings"]["learning_rate"]) == (name, RING_RATE[name])
-    ]
+    return _at_rate(tables["ring sweep"] + tables["ring"], name, RING_RATE[name])
+
+
+def short_rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The stored short games of a loss on digits at its best rate, that of `DIGIT_SWEEP` first."""
+    return _at_rate(tables["digit sweep"] + tables["short games"], name, DIGIT_RATE[name])
+
+
+def _at_rate(rows: list[dict[str, Any]], name: str, rate: float) -> list[dict[str, Any]]:
+    """The runs of a loss at one rate, in the order of their seeds."""
+    found = [r for r in rows if (r["name"], r["settings"]["learning_rate"]) == (name, rate)]
     return sorted(found, key=lambda row: row["seed"])
 
 
@@ -239,8 +248,12 @@ def digits_config(name: str, batch_norm: bool = False) -> Any:
     return config
 
 
-def short_config(name: str, rate: float) -> Any:
-    """The config of a loss in the short games on digits, with one rate for both players."""
+def short_config(name: str, rate: float | None = None) -> Any:
+    """The config of a loss in the short games on digits.
+
+    `rate` is the learning rate of both players, the best of the sweep if None.
+    """
+    rate = DIGIT_RATE[name] if rate is None else rate
     wanted = DIGITS | _rates(rate) | {"batch_norm": False}
     if budget() == "smoke":
         wanted |= {"steps": 10, "width": 4, "batch_size": 16, "critic_steps": 2}
@@ -266,7 +279,7 @@ def measure_on_digits(run: Run, test_features: Tensor, n: int = 10_000) -> dict[
     }
 
 
-def measure_game(run: Run, test_features: Tensor, n: int = 1_000) -> dict[str, float]:
+def measure_game(run: Run, test_features: Tensor, n: int = 10_000) -> dict[str, float]:
     """Fréchet distance of `n` samples to the test images, and the number of their classes."""
     features = metrics.features(run.sample(n, seed=0))
     distance = metrics.frechet_distance(features, test_features)

@@ -11,15 +11,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
-from gan_lessons import __version__
+from gan_lessons import __version__, metrics
 from gan_lessons.budgets import budget
+from gan_lessons.data import TensorData, digits
 from gan_lessons.files import replacing
 from gan_lessons.results.sources import source_hash
 
@@ -76,6 +79,18 @@ def only_mnist(data: Any) -> Any:
     if budget() != "smoke" and "scikit-learn" in data.name:
         sys.exit(f"The tables are about MNIST, but only {data.name} is here.")
     return data
+
+
+@cache
+def mnist(split: str) -> TensorData:
+    """MNIST's "train" or "test" images, loaded once; the script stops if they are not here."""
+    return only_mnist(digits(split))
+
+
+@cache
+def mnist_features() -> Tensor:
+    """The judge's features of MNIST's test images, computed once."""
+    return metrics.features(mnist("test").floats())
 
 
 def out_of_date(makers: Makers, path: Path) -> list[str]:
