@@ -169,6 +169,15 @@ def test_the_file_has_every_run_on_the_ring(name):
             assert len(rows_of("ring sweep", name, seed, rate)) == 1
 
 
+@names
+def test_the_file_has_every_short_game(name):
+    for seed in objectives.SHORT_SEEDS:
+        assert len(rows_of("short games", name, seed, objectives.DIGIT_RATE[name])) == 1
+    for seed in objectives.DIGIT_SWEEP:
+        for rate in objectives.DIGIT_RATES:
+            assert len(rows_of("digit sweep", name, seed, rate)) == 1
+
+
 @pytest.mark.parametrize("name", objectives.DIGIT_LOSSES)
 @pytest.mark.parametrize("seed", objectives.DIGIT_SEEDS)
 def test_the_file_has_every_run_on_digits(cpu, name, seed):
@@ -197,6 +206,9 @@ def test_the_rows_of_a_loss_have_every_seed_once(name):
     rows = objectives.ring_rows(load("objectives"), name)
     assert [row["seed"] for row in rows] == [*objectives.RING_SWEEP, *objectives.RING_SEEDS]
     assert {row["settings"]["learning_rate"] for row in rows} == {objectives.RING_RATE[name]}
+    rows = objectives.short_rows(load("objectives"), name)
+    assert [row["seed"] for row in rows] == [*objectives.DIGIT_SWEEP, *objectives.SHORT_SEEDS]
+    assert {row["settings"]["learning_rate"] for row in rows} == {objectives.DIGIT_RATE[name]}
 
 
 def best_rate(table, name, key, rates):
@@ -214,8 +226,16 @@ def test_the_rate_on_the_ring_is_the_best_of_the_sweep(name):
     )
 
 
+@names
+def test_the_rate_on_digits_is_the_best_of_the_sweep(name):
+    assert objectives.DIGIT_RATE[name] == best_rate(
+        "digit sweep", name, "frechet_distance", objectives.DIGIT_RATES
+    )
+
+
 def test_no_seed_that_chose_a_rate_compares_the_losses():
     assert not set(objectives.RING_SWEEP) & set(objectives.RING_SEEDS)
+    assert not set(objectives.DIGIT_SWEEP) & set(objectives.SHORT_SEEDS)
 
 
 def test_the_file_has_the_games_of_dragan():
@@ -257,6 +277,9 @@ def test_the_numbers_are_possible():
             assert 0 <= row["covered"] <= 8
             assert 0 <= row["high_quality"] <= 1
             assert row["wasserstein"] >= 0
+    for row in tables["digit sweep"] + tables["short games"]:
+        assert 1 <= row["classes"] <= 10
+        assert row["frechet_distance"] > 0
     for row in tables["digits"]:
         assert row["frechet_distance"] > 0
         assert 0 <= row["precision"] <= 1
