@@ -73,25 +73,24 @@ def fill(path: Path) -> tuple[nbformat.NotebookNode, int]:
     notebook = nbformat.read(path, as_version=4)
     codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
     new = [cell for cell in codes[1:] if cell.execution_count is None]
-    needed = [codes[0], *(c for c in codes[1:] if c not in new and _only_imports(c.source)), *new]
-    part = nbformat.v4.new_notebook(
-        metadata=notebook.metadata, cells=[nbformat.from_dict(cell) for cell in needed]
-    )
+    imports = nbformat.v4.new_code_cell("\n".join(line for c in codes[1:] for line in _imports(c)))
+    part = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    part.cells = [nbformat.from_dict(cell) for cell in (codes[0], imports, *new)]
     _run(part, path, "cpu")
-    for cell, ran in zip(new, part.cells[len(needed) - len(new) :], strict=True):
+    for cell, ran in zip(new, part.cells[2:], strict=True):
         cell.outputs = ran.outputs
     for number, cell in enumerate(codes, 1):
         cell.execution_count = number
     return notebook, len(new)
 
 
-def _only_imports(source: str) -> bool:
-    """Whether a cell only imports; one with a magic is no plain Python, and does more."""
+def _imports(cell: nbformat.NotebookNode) -> list[str]:
+    """The imports at the top level of a cell; none of a cell with a magic."""
     try:
-        body = ast.parse(source).body
+        body = ast.parse(cell.source).body
     except SyntaxError:
-        return False
-    return bool(body) and all(isinstance(each, ast.Import | ast.ImportFrom) for each in body)
+        return []
+    return [ast.unparse(each) for each in body if isinstance(each, ast.Import | ast.ImportFrom)]
 
 
 def _run(notebook: nbformat.NotebookNode, path: Path, budget: str) -> None:
