@@ -118,8 +118,10 @@ def test_the_script_fills_and_verifies_a_file(script, tmp_path, capsys):
 
 def test_the_file_has_as_many_updates_as_its_settings_say():
     stored = load("latent")
-    for row in stored["models"] + stored["undistorted"]:
-        assert row["updates"] == row["settings"]["steps"]
+    for table in ("models", "undistorted", "published", "baselines"):
+        assert stored[table]
+        for row in stored[table]:
+            assert row["updates"] == row["settings"]["steps"]
 
 
 # --- the strip of pictures ---------------------------------------------------------------------

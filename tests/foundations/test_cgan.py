@@ -97,8 +97,8 @@ def log_ratio(p, q):
 
 @oracle(
     "CGAN-PROJECTION",
-    r"D^*(x, y) = v_y^\top h(x) + \psi(x), \quad v_y = r_y - g_y, \quad \psi(x) = \log "
-    r"\frac{p_r(x)}{p_g(x)} - \log \frac{Z_r(x)}{Z_g(x)}",
+    r"D^*(x, y) = (r_y - g_y)^\top h(x) + \log \frac{p_r(x)}{p_g(x)} - \log "
+    r"\frac{Z_r(x)}{Z_g(x)}",
 )
 def projection(h, r, g, p_x, q_x):
     """Features h (images, d), vectors r, g (labels, d) of both classifiers; (labels, images)."""

@@ -422,8 +422,7 @@ def test_one_draw_teaches_nothing_and_more_draws_come_closer():
     "BGAN-COND",
     r"-\mathbb E_{z}\, \mathbb E_{x \sim g(\cdot \mid z)}\, \frac{e^{D(x)}}{\alpha(z)}\, "
     r"\nabla \log g(x \mid z) = \nabla\, \mathbb E_{z} \operatorname{KL}\big(\tilde p(\cdot "
-    r"\mid z) \parallel g(\cdot \mid z)\big), \quad \tilde p(x \mid z) = \frac{e^{D(x)}\, g(x "
-    r"\mid z)}{\alpha(z)}",
+    r"\mid z) \parallel g(\cdot \mid z)\big)",
 )
 def divergence_of_the_conditionals(D, thetas, before):
     """Mean over z of KL(e^D g(. | z) / alpha(z) || g(. | z)), the first g as it was before."""
