@@ -18,6 +18,9 @@ SCRIPTS = (
     "objectives_results",
     "latent_results",
     "translation_results",
+    "began_results",
+    "adaptation_results",
+    "cycles_results",
 )
 
 
