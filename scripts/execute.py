@@ -11,7 +11,8 @@ that it takes goes to `gan_lessons/timings.json`, from where the first cell read
 With `--fill` only the cells run that never ran (their count is empty), in a kernel of their own,
 after nothing but the first cell and the imports. So they cannot depend on what the chapter trains
 and draw what they would draw in a run of the whole. The other outputs stay. It is for a diagram
-or a curve that is added to a chapter; a cell that needs more fails: then execute the chapter.
+or a curve that is added to a chapter; a cell that needs more fails: then execute the chapter. The
+first cell runs in any case, so that it states the time that is stored now.
 
 With `--tidy` the outputs stay, and only what surrounds them is made anew: the first cell, the ids,
 the metadata that folds a cell (see `folding.py`) and describes an image.
@@ -77,7 +78,7 @@ def fill(path: Path) -> tuple[nbformat.NotebookNode, int]:
     part = nbformat.v4.new_notebook(metadata=notebook.metadata)
     part.cells = [nbformat.from_dict(cell) for cell in (codes[0], imports, *new)]
     _run(part, path, "cpu")
-    for cell, ran in zip(new, part.cells[2:], strict=True):
+    for cell, ran in zip([codes[0], *new], [part.cells[0], *part.cells[2:]], strict=True):
         cell.outputs = ran.outputs
     for number, cell in enumerate(codes, 1):
         cell.execution_count = number

@@ -140,6 +140,42 @@ def test_seconds_are_recorded(tmp_path, monkeypatch):
     assert stored == {"foundations/gan": {"cpu": 95, "gpu": 121}}
 
 
+@pytest.fixture
+def half_run(tmp_path):
+    """A chapter with a slow cell that ran, and a new cell that did not."""
+    v4 = nbformat.v4
+    cells = [
+        v4.new_code_cell("print('set up')", execution_count=1, outputs=[stream("stdout", "old")]),
+        v4.new_code_cell("import math\nslow = 1 / 0", execution_count=7),
+        v4.new_code_cell("print(math.floor(2.5))", execution_count=None),
+        v4.new_code_cell("print(slow)", execution_count=8, outputs=[stream("stdout", "kept")]),
+    ]
+    path = tmp_path / "chapter.ipynb"
+    nbformat.write(v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_only_what_never_ran_is_filled(half_run, monkeypatch, tmp_path):
+    """After the set-up and the imports of the chapter, but not after its slow cell."""
+    monkeypatch.setattr(execute, "TIMINGS", tmp_path / "timings.json")
+    assert execute.main([str(half_run), "--fill"]) == 0
+    cells = nbformat.read(half_run, as_version=4).cells
+    texts = [[output.text.strip() for output in cell.outputs] for cell in cells]
+    assert texts == [["set up"], [], ["2"], ["kept"]]
+    assert [cell.execution_count for cell in cells] == [1, 2, 3, 4]
+    assert not execute.TIMINGS.exists(), "the chapter was not timed"
+
+
+def test_a_new_cell_that_needs_the_training_is_not_filled(half_run, capsys):
+    notebook = nbformat.read(half_run, as_version=4)
+    notebook.cells[2].source = "print(slow)"
+    nbformat.write(notebook, half_run)
+    before = half_run.read_bytes()
+    assert execute.main([str(half_run), "--fill"]) == 1
+    assert "the file is as it was" in capsys.readouterr().out
+    assert half_run.read_bytes() == before
+
+
 def test_a_notebook_is_tidied_without_running(tmp_path):
     path = tmp_path / "foundations" / "gan.ipynb"
     path.parent.mkdir()
