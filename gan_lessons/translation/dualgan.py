@@ -3,10 +3,10 @@
 Yi, Zhang, Tan, Gong, "DualGAN: Unsupervised Dual Learning for Image-to-Image Translation",
 ICCV 2017, https://arxiv.org/abs/1704.02510.
 
-Equations: [DUAL-D] is [WGAN-D], once for each domain, and the weights of both critics are clipped
-as in [WGAN-CLIP]. The translators minimise [DUAL-G]: twice [WGAN-G], and with the weight lambda
-the two reconstructions, [CYCLEGAN-CYCLE]. The authors' later code takes [DUAL-GP], a penalty on the
-slope of a critic's mean score, in place of the clipping: `DualGANGP`.
+Equations: [DUAL-D] is [WGAN-D], once for each domain, [DUAL-CLIP] is [WGAN-CLIP] for both critics,
+and [DUAL-REC] is [CYCLEGAN-CYCLE]. The translators minimise [DUAL-G]: twice [WGAN-G], and with the
+weight lambda the reconstructions. The authors' later code takes [DUAL-GP], a penalty on the slope
+of a critic's mean score, in place of the clipping: `DualGANGP`.
 In the names, x is the first domain, the paper's U, and y the second, its V: `generator_xy` is its
 G_A, and `discriminator_y`, which judges what comes from there, its D_A. The networks are pix2pix's:
 `gan_lessons.networks`, `translators` and `patches`.
@@ -49,7 +49,7 @@ class Config(UNetSettings):
 PRESETS = {
     "smoke": Config(**SMOKE, critic_steps=2, learning_rate=2e-4, steps=8),
     "cpu": Config(),
-    "gpu": Config(**GPU | {"width": 32}, steps=3_000),
+    "gpu": Config(**GPU | {"width": 32}, steps=12_000),
 }
 
 
