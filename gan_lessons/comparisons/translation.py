@@ -222,6 +222,9 @@ def _look_at_fruit(run: Run, train: TwoDomains, test: TwoDomains) -> tuple[Pictu
 PHOTOGRAPHS = {
     "facades": Photographs(pix2pix, _facades, FACADES, _look_at_facades),
     "apple2orange": Photographs(cyclegan, _fruit, FRUIT, _look_at_fruit),
+    "apple2orange_without_identity": Photographs(
+        *(cyclegan, _fruit, replace(FRUIT, identity_weight=0.0), _look_at_fruit)
+    ),
 }
 
 
