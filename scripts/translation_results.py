@@ -16,7 +16,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gan_lessons.comparisons import translation
+from gan_lessons.comparisons import patches, translation
+from gan_lessons.evaluation import faithfulness
 from gan_lessons.files import replacing
 from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
 
@@ -56,6 +57,23 @@ def baseline_jobs() -> Iterator[Job]:
         yield Job("baselines", chapter, 0, {}, make, (comparison.baselines, comparison.data))
 
 
+def patch_jobs() -> Iterator[Job]:
+    """pix2pix with discriminators of three sizes, every seed."""
+    for seed in patches.SEEDS:
+        for size in patches.SIZES:
+            config = patches.config(size)
+
+            def make(config=config, seed=seed, size=size):
+                data, test = data_of("pix2pix", "train"), data_of("pix2pix", "test")
+                options = {"seed": seed, "progress": False, "snapshots": 0}
+                run = patches.play(size, config, data, **options)
+                numbers = faithfulness.measure_houses(run, test)
+                return [{"updates": run.steps, "numbers": numbers}]
+
+            sources = (patches, faithfulness.measure_houses, translation._houses)
+            yield Job("patches", size, seed, plain(config), make, sources)
+
+
 def photograph_jobs(folder: Path) -> Iterator[Job]:
     """One run on each set of photographs, and its sheet of pictures in `folder`."""
     for name, real in translation.PHOTOGRAPHS.items():
@@ -80,6 +98,7 @@ def makers(path: Path = FILE) -> Makers:
     chapters = {chapter: partial(comparison_jobs, chapter) for chapter in translation.COMPARISONS}
     return chapters | {
         "baselines": baseline_jobs,
+        "patches": patch_jobs,
         "photographs": partial(photograph_jobs, path.parent),
     }
 

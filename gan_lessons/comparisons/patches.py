@@ -1,9 +1,11 @@
-"""pix2pix with a discriminator that sees one pixel at a time, for the comparison of patches.
+"""pix2pix with discriminators that see one pixel, a patch, or the whole picture.
 
-Larger patches are a setting of pix2pix itself. Source: the PixelGAN of Isola, Zhu, Zhou, Efros,
-CVPR 2017, https://arxiv.org/abs/1611.07004.
+Larger patches are a setting of pix2pix itself; a discriminator of single pixels stands here.
+`scripts/translation_results.py` makes the runs and stores them. Source: the PixelGAN of Isola, Zhu,
+Zhou, Efros, CVPR 2017, https://arxiv.org/abs/1611.07004.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,8 +14,13 @@ from torch import Tensor, nn
 from gan_lessons.data import Pairs
 from gan_lessons.networks.convolutions import initialise
 from gan_lessons.steps import adam
-from gan_lessons.training import Run, fit
-from gan_lessons.translation.pix2pix import Config, Pix2Pix
+from gan_lessons.training import Run, fit, preset
+from gan_lessons.translation.pix2pix import PRESETS, Config, Pix2Pix
+
+SEEDS = (0, 1, 2)
+# What one score of the discriminator sees, and its halvings; 34 pixels are more than the picture.
+SIZES = {"1 pixel": None, "16 pixels": 1, "34 pixels": 2}
+UPDATES = 1_200  # of each player, half of the preset's
 
 
 class PixelDiscriminator(nn.Module):
@@ -43,6 +50,13 @@ class PixelPix2Pix(Pix2Pix):
         self.discriminator_optimizer = adam(self.discriminator, config.learning_rate, config.betas)
 
 
-def train_by_pixels(config: Config, data: Pairs, **options: Any) -> Run:
-    """Like `pix2pix.train`, with the discriminator of pixels."""
-    return fit(PixelPix2Pix, config, data, **options)
+def config(size: str) -> Config:
+    """The session's preset with one of `SIZES`, and at most `UPDATES`."""
+    chosen = preset(None, PRESETS)
+    chosen = replace(chosen, steps=min(UPDATES, chosen.steps))
+    return chosen if SIZES[size] is None else replace(chosen, halvings=SIZES[size])
+
+
+def play(size: str, config: Config, data: Pairs, **options: Any) -> Run:
+    """Train on pairs with a discriminator of one of `SIZES`; `options` are those of `fit`."""
+    return fit(PixelPix2Pix if SIZES[size] is None else Pix2Pix, config, data, **options)

@@ -1,10 +1,14 @@
 """The discriminator of single pixels: what it sees, and who plays with it."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
 from gan_lessons.comparisons import patches
 from gan_lessons.data import toy_facades
 from gan_lessons.networks.patches import measured_receptive_field, receptive_field
+from gan_lessons.results import load
 from gan_lessons.translation import pix2pix
 from tests.helpers import moved, same
 
@@ -28,8 +32,24 @@ def test_both_players_move():
     assert moved(model, lambda: model.step(batch)) == {"generator", "discriminator"}
 
 
-def test_a_run_has_it_as_its_discriminator():
+@pytest.mark.parametrize("size", patches.SIZES)
+def test_a_run_has_a_discriminator_of_the_size(size):
     options = {"device": "cpu", "progress": False, "snapshots": 0}
-    run = patches.train_by_pixels(SMALL, toy_facades(16), **options)
-    assert isinstance(run.model.discriminator, patches.PixelDiscriminator)
-    assert run.steps == SMALL.steps
+    config = replace(patches.config(size), steps=2)
+    run = patches.play(size, config, toy_facades(16), **options)
+    seen = receptive_field(run.model.discriminator)
+    assert seen == int(size.split()[0])
+
+
+def test_the_sizes_differ_in_the_discriminator_alone(monkeypatch):
+    monkeypatch.setenv("GAN_LESSONS_BUDGET", "cpu")
+    for size in patches.SIZES:
+        same_but = replace(patches.config(size), halvings=1)
+        assert same_but == replace(pix2pix.PRESETS["cpu"], steps=patches.UPDATES)
+
+
+def test_the_file_has_every_run():
+    rows = load("translation")["patches"]
+    found = [(row["name"], row["seed"]) for row in rows]
+    assert sorted(found) == sorted((n, s) for n in patches.SIZES for s in patches.SEEDS)
+    assert {row["updates"] for row in rows} == {patches.UPDATES}
