@@ -1,4 +1,4 @@
-"""Make the runs in which translators without pairs are compared, and write down their numbers.
+"""Make the runs that compare translators without pairs, and write down their numbers.
 
     python scripts/cycles_results.py            # all runs that the file does not have yet
     python scripts/cycles_results.py --verify   # repeat one run of each table, and compare
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from gan_lessons.comparisons import cycles
+from gan_lessons.comparisons import cycles, discovery
 from gan_lessons.data import TwoDomains, digits_in_two_colours
 from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
 
@@ -65,9 +65,22 @@ def time_jobs() -> Iterator[Job]:
     yield Job("time", "one step", 0, chosen, make, sources)
 
 
+def discoveries() -> Iterator[Job]:
+    """DiscoGAN and the paper's baselines on clusters of points, every seed."""
+    for seed in discovery.SEEDS:
+        for name in discovery.MODELS:
+
+            def make(name=name, seed=seed):
+                run = discovery.train(name, seed)
+                return [{"updates": run.steps} | discovery.measure(run, discovery.clusters())]
+
+            sources = (discovery, discovery.measure)
+            yield Job("discovery", name, seed, plain(discovery.config(name)), make, sources)
+
+
 def makers() -> Makers:
     """The tables of the file, and the jobs of each."""
-    return {"sweep": sweep, "games": games, "time": time_jobs}
+    return {"sweep": sweep, "games": games, "time": time_jobs, "discovery": discoveries}
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:

@@ -15,14 +15,15 @@ from gan_lessons.devices import own_randomness, pick_device
 from gan_lessons.evaluation.translations import measure_with_map
 from gan_lessons.runs import build
 from gan_lessons.training import Run, fit, preset
-from gan_lessons.translation import cyclegan, dualgan
+from gan_lessons.translation import cyclegan, discogan, dualgan
 
 ENTRIES: dict[str, tuple[ModuleType, str]] = {
     "CycleGAN": (cyclegan, "CycleGAN"),
+    "DiscoGAN": (discogan, "DiscoGAN"),
     "DualGAN": (dualgan, "DualGAN"),
     "DualGAN, penalty": (dualgan, "DualGANGP"),
 }
-RATES = (2e-4, 5e-4, 1e-3)  # tried for every model
+RATES = (2e-4, 5e-4, 1e-3, 2e-3)  # tried for every model
 SWEEP = (0,)  # the seeds that choose a rate
 SEEDS = (1, 2)  # fresh ones, that compare the models, each at its rate
 UPDATES = 300  # of both translators
