@@ -38,8 +38,8 @@ class Config(Settings):
     matching_share: float = 0.9  # authors' code: of feature matching in what is not reconstruction
     early_rate: float = 0.01  # authors' code: r, the share of the reconstructions, at first
     late_rate: float = 0.5  # authors' code: the same later
-    switch: int = 300  # authors' code: the step in which the rate jumps
-    steps: int = 900  # updates of the discriminators, and of the translators
+    switch: int = 500  # authors' code: the step in which the rate jumps
+    steps: int = 1_500  # updates of the discriminators, and of the translators
     average_decay: float = 0.98  # of the averaged weights that translate
 
 
