@@ -68,7 +68,7 @@ def time_jobs() -> Iterator[Job]:
 def discoveries() -> Iterator[Job]:
     """DiscoGAN and the paper's baselines on clusters of points, every seed."""
     for seed in discovery.SEEDS:
-        for name in discovery.MODELS:
+        for name in discovery.MODELS | discovery.CONTROLS:
 
             def make(name=name, seed=seed):
                 run = discovery.train(name, seed)

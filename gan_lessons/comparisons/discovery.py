@@ -33,10 +33,40 @@ class OneReconstruction(DiscoGAN):
         return {"generator_loss": game, "reconstruction_loss": again}
 
 
+class BothGames(DiscoGAN):
+    """Both games, and one of the two halves of [DISCO-CONST]: that of X."""
+
+    def generator_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        fake_x, fake_y = self.generator_yx(y), self.generator_xy(x)
+        with frozen(self.discriminator_x), frozen(self.discriminator_y):
+            scores_x, scores_y = self.discriminator_x(fake_x), self.discriminator_y(fake_y)
+        games = generator_loss(scores_x) + generator_loss(scores_y)
+        again = self.half(x, y, fake_x, fake_y)
+        update(self.generator_optimizer, games + self.config.reconstruction_weight * again)
+        return {"generator_loss": games, "reconstruction_loss": again}
+
+    def half(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Tensor:
+        """E (F(G(x)) - x)^2."""
+        return (self.generator_yx(fake_y) - x).square().mean()
+
+
+class BothGamesBack(BothGames):
+    """Both games, and the half of Y."""
+
+    def half(self, x: Tensor, y: Tensor, fake_x: Tensor, fake_y: Tensor) -> Tensor:
+        """E (G(F(y)) - y)^2."""
+        return (self.generator_xy(fake_x) - y).square().mean()
+
+
 MODELS = {
     "GAN alone": DiscoGAN,  # with a weight of 0
     "one reconstruction": OneReconstruction,
     "DiscoGAN": DiscoGAN,
+}
+# What in DiscoGAN does it: the second game, or the second reconstruction?
+CONTROLS = {
+    "both games, x comes back": BothGames,
+    "both games, y comes back": BothGamesBack,
 }
 
 
@@ -63,8 +93,10 @@ def config(name: str) -> Config:
 
 
 def train(name: str, seed: int = 0) -> Run:
-    """Train one of `MODELS` on the clusters."""
-    return fit(MODELS[name], config(name), clusters(), seed=seed, progress=False, snapshots=0)
+    """Train one of `MODELS` or `CONTROLS` on the clusters."""
+    return fit(
+        (MODELS | CONTROLS)[name], config(name), clusters(), seed=seed, progress=False, snapshots=0
+    )
 
 
 def reached(run: Run, data: TwoDomains, n: int = 4_000) -> Tensor:

@@ -19,7 +19,8 @@ from gan_lessons.training import Run, budget, fit
 
 SEEDS = (0, 1, 2)
 RATES = (5e-4, 1e-3)  # of Adam; the second is the preset's
-ALL, PLAIN, FADING = "all five rules", "2: no batch norm in D", "2: the same, weights of 0.02"
+ALL, PLAIN = "all five rules", "2: no batch norm in D"
+FADING = f"{PLAIN}, weights of 0.02"
 
 
 def swap(network: nn.Module, kind: type, make: Callable[[nn.Module], nn.Module]) -> None:

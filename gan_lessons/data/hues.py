@@ -54,7 +54,8 @@ def digits_in_hues(
         images = grey.floats(index)
         inputs.append(to_bytes(images.expand(-1, 3, -1, -1)))
         targets.append(to_bytes(tinted(images, which[index], n)))
+    names = tuple(f"hue {k}" for k in range(n))
     return Pairs(
         TensorData(torch.cat(inputs), grey.labels, f"{grey.name}, grey", grey.classes),
-        TensorData(torch.cat(targets), which, f"in {n} hues", n),
+        TensorData(torch.cat(targets), which, f"in {n} hues", names),
     )
