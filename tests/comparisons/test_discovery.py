@@ -96,3 +96,5 @@ def test_what_the_chapter_says():
         hits[row["name"]].append(row["hit"])
     assert min(hits["DiscoGAN"]) == discovery.TARGETS
     assert max(hits["GAN alone"] + hits["one reconstruction"]) < discovery.TARGETS
+    assert max(hits["both games, x comes back"]) < discovery.TARGETS
+    assert min(hits["both games, y comes back"]) == discovery.TARGETS
