@@ -16,6 +16,12 @@ def many(run: Run, x: Tensor, n: int = 64, seed: int = 0) -> Tensor:
         return torch.stack([run.averaged.sample(x=one.expand(n, -1, -1, -1)) for one in x])
 
 
+def paint(run: Run, x: Tensor, z: Tensor) -> Tensor:
+    """A picture of each input in `x` with the codes `z`, one a row or one for all; on the CPU."""
+    codes = z.expand(len(x), z.shape[-1])
+    return run.averaged.sample(x=x.to(run.device), z=codes.to(run.device)).cpu()
+
+
 def energy_distance(pictures: Tensor, answers: Tensor) -> Tensor:
     """2 E|a - b| - E|a - a'| - E|b - b'| of drawn a and right b, for one input.  [BICYCLE-ENERGY]
 

@@ -43,7 +43,7 @@ class CodeUNet(UNet):
         return self.decode(features)
 
 
-class CodeEncoder(nn.Module):
+class PictureEncoder(nn.Module):
     """E: images (n, *shape) -> mean and log-variance of a code, each (n, latent_dim).
 
     Without normalisation, which would take away the colour of an image that a code is to hold.

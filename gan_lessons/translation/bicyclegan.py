@@ -4,11 +4,11 @@ Zhu, Zhang, Pathak, Darrell, Efros, Wang, Shechtman, "Toward Multimodal Image-to
 NIPS 2017, https://arxiv.org/abs/1711.11586.
 
 Equations: [BICYCLE-D] is [LSGAN-D] with the targets 0 and 1, once for each branch, and [BICYCLE-G]
-is [CYCLEGAN-G]. [BICYCLE-L1] is [PIX2PIX-L1], for pictures from encoded codes only. New are the
-sampled code [BICYCLE-Z], its divergence from the prior [BICYCLE-KL] and the code read again
-[BICYCLE-LAT]. G and E minimise [BICYCLE-SUM], in which [BICYCLE-LAT] moves G alone; `CVAEGAN` is
-its encoded branch alone, [BICYCLE-VAE], and `CLRGAN` its random one, [BICYCLE-LR], where
-[BICYCLE-LAT] moves E, too, since nothing else would.
+is [CYCLEGAN-G]. [BICYCLE-L1] is [PIX2PIX-L1], for pictures from encoded codes only, and
+[BICYCLE-Z] is [AAE-Z]. New are the divergence of the codes from the prior [BICYCLE-KL] and the code
+read again [BICYCLE-LAT]. G and E minimise [BICYCLE-SUM], in which [BICYCLE-LAT] moves G alone;
+`CVAEGAN` is its encoded branch alone, [BICYCLE-VAE], and `CLRGAN` its random one, [BICYCLE-LR],
+where [BICYCLE-LAT] moves E, too, since nothing else would.
 In the names, `encoded` is G(x, E(y)) and `random` G(x, z). The networks are in
 `gan_lessons.networks`, `codes` and `patches`.
 Deviations from the paper: 32 to 64 pixels, narrower networks, an encoder without residual blocks or
@@ -20,13 +20,13 @@ equations and not by default in its code, which also moves G and E first.
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gan_lessons.data import Batch, Pairs
 from gan_lessons.data.hues import digits_in_hues
 from gan_lessons.model import Model
-from gan_lessons.networks.codes import CodeEncoder, CodeUNet
+from gan_lessons.networks.autoencoders import reparametrise
+from gan_lessons.networks.codes import CodeUNet, PictureEncoder
 from gan_lessons.networks.patches import PatchDiscriminator
 from gan_lessons.networks.translators import GPU, SMOKE, Settings
 from gan_lessons.objectives.lsgan import discriminator_loss
@@ -45,7 +45,7 @@ class Config(Settings):
     l1_weight: float = 10.0  # lambda, of the distance to the target
     latent_weight: float = 0.5  # lambda_lat, of the code that is read again
     kl_weight: float = 0.01  # lambda_KL, of the divergence from the prior
-    steps: int = 900  # updates of all players
+    steps: int = 1500  # updates of all players
 
 
 PRESETS = {
@@ -53,11 +53,6 @@ PRESETS = {
     "cpu": Config(),
     "gpu": Config(**GPU, steps=6_000),
 }
-
-
-def sampled_code(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """mu + sigma epsilon, with sigma from the logarithm of its square.  [BICYCLE-Z]"""
-    return mean + (log_variance / 2).exp() * noise
 
 
 def kl_loss(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -80,7 +75,7 @@ class BicycleGAN(Model):
     def __init__(self, config: Config):
         super().__init__(config)
         self.generator = CodeUNet(config.shape, config.width, config.latent_dim)
-        self.encoder = CodeEncoder(config)
+        self.encoder = PictureEncoder(config)
         channels = 2 * config.shape[0]  # of an input and a picture
         for branch in self.branches:
             judge = PatchDiscriminator(channels, config.width, config.halvings)
@@ -104,7 +99,7 @@ class BicycleGAN(Model):
     def encode_and_draw(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """G(x, mu + sigma epsilon) with the mu and log sigma^2 of y."""
         mean, log_variance = self.encoder(y)
-        code = sampled_code(mean, log_variance, torch.randn_like(mean))
+        code = reparametrise(mean, log_variance)
         return self.generator(x, code), mean, log_variance
 
     def encoded_step(

@@ -1,5 +1,6 @@
 """How many pictures of one input: planted sets of them, and models whose code is known."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +8,7 @@ from gan_lessons.data.hues import tinted
 from gan_lessons.evaluation import variety
 from gan_lessons.translation import bicyclegan
 from tests.helpers import pairs, same
+from tests.oracles import check, oracle, scores
 
 GREY = (torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1).expand(
     -1, 3, -1, -1
@@ -17,6 +19,44 @@ def pictures(which):
     return torch.stack(
         [tinted(one[None, :1].expand(len(which), -1, -1, -1), which) for one in GREY]
     )
+
+
+@oracle(
+    "BICYCLE-ENERGY",
+    r"d = 2\, \mathbb E \lVert a - b \rVert - \mathbb E \lVert a - a' \rVert - \mathbb E "
+    r"\lVert b - b' \rVert",
+)
+def energy(pictures, answers):
+    """Over all pairs of rows; a sample is not compared with itself, but an answer is."""
+
+    def distances(rows, others):
+        return np.array([[np.sqrt(((u - v) ** 2).mean()) for u in rows] for v in others])
+
+    n = len(pictures)
+    own = distances(pictures, pictures).sum() / (n * (n - 1))
+    return 2 * distances(pictures, answers).mean() - own - distances(answers, answers).mean()
+
+
+def test_energy_distance():
+    drawn, right = scores(15, scale=1.0).reshape(5, 3), scores(6, seed=1).reshape(2, 3)
+    check("BICYCLE-ENERGY", variety.energy_distance, pictures=drawn, answers=right)
+
+
+def test_all_answers_in_equal_shares_have_no_distance():
+    """In the mean over many draws, where one hue has a distance and the mean of all has one."""
+    found = variety.baselines_of_hues(GREY, n=600)
+    assert found["right answers"]["distance"] == pytest.approx(0, abs=0.01)
+    assert found["right answers"]["hues hit"] == 4
+    assert found["always one hue"]["distance"] > found["always the mean"]["distance"] > 0.1
+    assert found["always the mean"]["error"] > 0.05
+    assert found["always one hue"]["error"] == 0
+
+
+def test_a_picture_for_each_code_or_one_code_for_all(run):
+    codes = torch.randn(3, 2)
+    each = variety.paint(run, GREY, codes)
+    assert same(each, run.averaged.sample(x=GREY, z=codes))
+    assert same(variety.paint(run, GREY, codes[0])[0], each[0])
 
 
 def test_all_hues_equally_often():
