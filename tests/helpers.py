@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_lessons.data import Pairs, TensorData, TwoDomains
+from gan_lessons.data import Adaptation, Pairs, TensorData, TwoDomains
 
 
 def images(n: int = 40, shape: tuple[int, ...] = (1, 32, 32), classes: int = 10) -> TensorData:
@@ -32,6 +32,12 @@ def pairs(n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> Pairs:
     """Random images, and the negative of each as its target, always the same."""
     inputs = images(n, shape)
     return Pairs(inputs, TensorData(255 - inputs.values, None, "their negatives"))
+
+
+def adaptation(n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> Adaptation:
+    """Labelled dark images to bright ones, always the same."""
+    both = two_domains(n, shape)
+    return Adaptation(both.first, both.second)
 
 
 FRUIT = {"trainA": "red", "trainB": "orange", "testA": "darkred", "testB": "yellow"}

@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any
 
 import gan_lessons
-from gan_lessons.data import Pairs, TensorData, TwoDomains
+from gan_lessons.data import Adaptation, Pairs, TensorData, TwoDomains
 from gan_lessons.model import Model
 from gan_lessons.training import Run
-from tests.helpers import images, pairs, two_domains
+from tests.helpers import adaptation, images, pairs, two_domains
 
 
 def _modules() -> list[ModuleType]:
@@ -47,7 +47,8 @@ def main_model(module: ModuleType) -> type[Model]:
 def data_for(thing: Any, n: int = 40, shape: tuple[int, ...] = (1, 32, 32)) -> Any:
     """Random images of the kind that a variant's module, or a model class, takes."""
     cls = main_model(thing) if inspect.ismodule(thing) else thing
-    return {TensorData: images, TwoDomains: two_domains, Pairs: pairs}[cls.takes[0]](n, shape)
+    makers = {TensorData: images, TwoDomains: two_domains, Pairs: pairs, Adaptation: adaptation}
+    return makers[cls.takes[0]](n, shape)
 
 
 def sampled(run: Run, n: int, **options: Any):

@@ -1,5 +1,7 @@
 """Data for the chapters: digits, two domains, pairs, the reader's pictures, points in the plane."""
 
+from gan_lessons.data.adaptation import Adaptation, mnist_to_mnist_m, mnist_to_usps
+from gan_lessons.data.backgrounds import BSDS500Unavailable, on_photographs, on_textures
 from gan_lessons.data.digits import USPSUnavailable, digits, usps
 from gan_lessons.data.download import cache_dir
 from gan_lessons.data.folders import folder, from_torchvision, side_by_side, two_folders
@@ -29,7 +31,9 @@ from gan_lessons.data.sets import FewLabels, Pairs, TwoDomains
 from gan_lessons.data.tensors import Batch, TensorData, to_bytes
 
 __all__ = [
+    "Adaptation",
     "Apple2OrangeUnavailable",
+    "BSDS500Unavailable",
     "Batch",
     "FacadesUnavailable",
     "FewLabels",
@@ -51,7 +55,11 @@ __all__ = [
     "from_torchvision",
     "grid",
     "halves",
+    "mnist_to_mnist_m",
+    "mnist_to_usps",
     "negative",
+    "on_photographs",
+    "on_textures",
     "restyled",
     "ring",
     "side_by_side",
