@@ -4,10 +4,10 @@
     python scripts/translation_results.py --verify   # repeat one run of each table, and compare
 
 The numbers go to `gan_lessons/results/translation.json` after every run, the pictures of a run on
-photographs to a sheet beside it; all of them take about two hours on two cores. Several processes
-may share the work, by `--name` or `--seed`. MNIST is needed, and so are the photographs that
-`gan_lessons.data.facades` and `gan_lessons.data.apple2orange` look for; elsewhere the script stops
-and says so.
+photographs to a sheet beside it; all of them take about two and a half hours on two cores. Several
+processes may share the work, by `--name` or `--seed`. MNIST is needed, and so are the photographs
+that `gan_lessons.data.facades` and `gan_lessons.data.apple2orange` look for; elsewhere the script
+stops and says so.
 """
 
 import sys
@@ -16,7 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gan_lessons.comparisons import patches, translation
+from gan_lessons.comparisons import patches, photographs, translation
 from gan_lessons.evaluation import faithfulness
 from gan_lessons.files import replacing
 from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
@@ -70,20 +70,20 @@ def patch_jobs() -> Iterator[Job]:
                 numbers = faithfulness.measure_houses(run, test)
                 return [{"updates": run.steps, "numbers": numbers}]
 
-            sources = (patches, faithfulness.measure_houses, translation._houses)
+            sources = (patches, faithfulness.measure_houses, translation.houses)
             yield Job("patches", size, seed, plain(config), make, sources)
 
 
 def photograph_jobs(folder: Path) -> Iterator[Job]:
     """One run on each set of photographs, and its sheet of pictures in `folder`."""
-    for name, real in translation.PHOTOGRAPHS.items():
+    for name, real in photographs.SETS.items():
 
         def make(name=name, real=real):
             data, test = real.data("train"), real.data("test")
             run = real.module.train(real.config, data, progress=False, snapshots=0)
             pictures, numbers = real.look(run, data, test)
             with replacing(folder / f"{name}.webp") as fresh:
-                translation.sheet(pictures).save(fresh, "WEBP", quality=90, method=6)
+                photographs.sheet(pictures).save(fresh, "WEBP", quality=90, method=6)
             shown = {"kinds": list(pictures), "data": [data.name, test.name]}
             return [
                 {"updates": run.steps, "seconds": round(run.seconds), **shown, "numbers": numbers}

@@ -1,15 +1,10 @@
 """The part's long runs: how they are made, and that the stored ones belong to this package."""
 
 import json
-from dataclasses import replace
 
 import pytest
-import torch
 
 from gan_lessons.comparisons import translation
-from gan_lessons.data import Pairs, TensorData, TwoDomains
-from gan_lessons.evaluation import translations
-from gan_lessons.figures import to_uint8
 from gan_lessons.page import spread
 from gan_lessons.results import load, making
 from gan_lessons.translation import cyclegan, pix2pix
@@ -17,17 +12,11 @@ from tests.helpers import load_script
 
 VARIANTS = [(c, v) for c, found in translation.COMPARISONS.items() for v in found.variants]
 variants = pytest.mark.parametrize(("chapter", "variant"), VARIANTS)
-photographs = pytest.mark.parametrize("name", translation.PHOTOGRAPHS)
 
 
 @pytest.fixture(scope="module")
 def script():
     return load_script("translation_results")
-
-
-def photos(n=20, side=64):
-    values = torch.randint(0, 256, (n, 3, side, side), dtype=torch.uint8)
-    return TensorData(values, None, "noise")
 
 
 # --- the script --------------------------------------------------------------------------------
@@ -45,35 +34,6 @@ def test_the_script_fills_and_verifies_a_file(script, tmp_path, capsys):
     assert "the same numbers" in capsys.readouterr().out
 
 
-@photographs
-def test_the_script_makes_a_sheet_that_pictures_reads(script, tmp_path, monkeypatch, name):
-    """With noise for photographs: rows and columns come back as they went in."""
-    real, kept = translation.PHOTOGRAPHS[name], {}
-    data = (Pairs if real.module is pix2pix else TwoDomains)(photos(), photos())
-    small = replace(real.module.PRESETS["smoke"], steps=1)
-    look = lambda *inputs: kept.setdefault("seen", real.look(*inputs))  # noqa: E731
-    fake = replace(real, data=lambda split: data, config=small, look=look)
-    monkeypatch.setattr(translation, "PHOTOGRAPHS", {name: fake})
-    monkeypatch.setattr(
-        translations, "told_apart", lambda *pictures, **options: 0.5
-    )  # takes minutes
-    monkeypatch.setattr(making, "source_hash", lambda *parts: "")  # of what only this test has
-    path = tmp_path / "translation.json"
-    assert script.main(["--only", "photographs"], path) == 0
-    (row,) = json.loads(path.read_text())["photographs"]
-    monkeypatch.setattr(translation.results, "load", lambda which: json.loads(path.read_text()))
-    monkeypatch.setattr(translation, "files", lambda package: tmp_path)
-    pictures, numbers = kept["seen"]
-    assert row["numbers"] == numbers
-    again = translation.pictures(name)
-    assert list(again) == list(pictures) == row["kinds"]
-    for kind, images in pictures.items():
-        assert again[kind].shape == images.shape == (translation.SHOWN, 3, 64, 64)
-        flat = torch.from_numpy(to_uint8(images)).permute(0, 3, 1, 2).float()
-        means = again[kind].float().mean((2, 3)), flat.mean((2, 3))  # the file is compressed
-        torch.testing.assert_close(*means, atol=3.0, rtol=0)
-
-
 # --- the files ---------------------------------------------------------------------------------
 
 
@@ -87,15 +47,6 @@ def test_every_run_is_there_to_its_end(chapter, variant):
     rows = [row for row in load("translation")[chapter] if row["name"] == variant]
     assert sorted(row["seed"] for row in rows) == list(translation.SEEDS)
     assert all(row["updates"] == row["settings"]["steps"] for row in rows)
-
-
-@photographs
-def test_the_file_has_the_photographs(name):
-    row = translation.photographs(name)
-    assert row["updates"] == row["settings"]["steps"]
-    for images in translation.pictures(name).values():
-        assert images.shape == (translation.SHOWN, 3, 64, 64)
-        assert images.float().flatten(1).std(1).min() > 5, "an empty picture"
 
 
 @pytest.mark.parametrize("chapter", translation.COMPARISONS)
@@ -120,8 +71,6 @@ def test_unknown_names():
         translation.numbers("cyclegan", "forward only")
     with pytest.raises(ValueError, match="no column 'FID': choose from L1, G"):
         translation.table("cyclegan", ["FID"])
-    with pytest.raises(ValueError, match="choose facades or apple2orange"):
-        translation.pictures("horses")
 
 
 def test_all_variants_of_a_chapter_have_the_same_budget(monkeypatch):
