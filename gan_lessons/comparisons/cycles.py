@@ -4,24 +4,22 @@ What is compared, and how one run is made and measured. `scripts/cycles_results.
 and writes `gan_lessons/results/cycles.json`.
 """
 
-import statistics
-import time
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+from gan_lessons.comparisons.sweeps import at_rate, seconds_in_turns
 from gan_lessons.data import TwoDomains
-from gan_lessons.devices import own_randomness, pick_device
 from gan_lessons.evaluation.translations import measure_with_map
-from gan_lessons.runs import build
+from gan_lessons.model import Model
 from gan_lessons.training import Run, fit, preset
 from gan_lessons.translation import cyclegan, discogan, dualgan
 
-ENTRIES: dict[str, tuple[ModuleType, str]] = {
-    "CycleGAN": (cyclegan, "CycleGAN"),
-    "DiscoGAN": (discogan, "DiscoGAN"),
-    "DualGAN": (dualgan, "DualGAN"),
-    "DualGAN, penalty": (dualgan, "DualGANGP"),
+ENTRIES: dict[str, tuple[ModuleType, type[Model]]] = {
+    "CycleGAN": (cyclegan, cyclegan.CycleGAN),
+    "DiscoGAN": (discogan, discogan.DiscoGAN),
+    "DualGAN": (dualgan, dualgan.DualGAN),
+    "DualGAN, penalty": (dualgan, dualgan.DualGANGP),
 }
 RATES = (2e-4, 5e-4, 1e-3, 2e-3)  # tried for every model
 SWEEP = (0,)  # the seeds that choose a rate
@@ -45,8 +43,8 @@ def config(name: str, rate: float | None = None) -> Any:
 
 def play(name: str, config: Any, data: TwoDomains, seed: int = 0) -> Run:
     """Train one of `ENTRIES` on two domains."""
-    module, cls = ENTRIES[name]
-    return fit(getattr(module, cls), config, data, seed=seed, progress=False, snapshots=0)
+    _, model = ENTRIES[name]
+    return fit(model, config, data, seed=seed, progress=False, snapshots=0)
 
 
 def measure(run: Run, test: TwoDomains) -> dict[str, float]:
@@ -58,32 +56,10 @@ def measure(run: Run, test: TwoDomains) -> dict[str, float]:
 
 def rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The stored runs of a model at its best rate, that of `SWEEP` first."""
-    found = [
-        row
-        for row in tables["sweep"] + tables["games"]
-        if (row["name"], row["settings"]["learning_rate"]) == (name, RATE[name])
-    ]
-    return sorted(found, key=lambda row: row["seed"])
+    return at_rate(tables["sweep"] + tables["games"], name, RATE[name])
 
 
 def step_seconds(data: TwoDomains, rounds: int = 7) -> dict[str, float]:
-    """The median seconds of one step of each model, measured in turns: once round, then again.
-
-    In turns, so that what else the machine does hits all models alike.
-    """
-    device = pick_device()
-    data = data.to(device)
-    times: dict[str, list[float]] = {name: [] for name in ENTRIES}
-    with own_randomness(device, 0):
-        models = {}
-        for name, (module, cls) in ENTRIES.items():
-            shaped = replace(config(name), shape=data.shape)
-            models[name] = build(getattr(module, cls), shaped, device)
-        for _ in range(rounds + 1):
-            for name, model in models.items():
-                batch = data.batch(model.samples_per_step)
-                started = time.perf_counter()
-                losses = model.step(batch)
-                [float(value) for value in losses.values()]  # waits for the device
-                times[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
+    """The median seconds of one step of each model, as `seconds_in_turns` measures them."""
+    players = {name: (model, config(name)) for name, (_, model) in ENTRIES.items()}
+    return seconds_in_turns(players, data, rounds)

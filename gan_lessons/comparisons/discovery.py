@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gan_lessons.data import TensorData, TwoDomains, ring
+from gan_lessons.data import TwoDomains, ring
 from gan_lessons.evaluation.translations import translate
 from gan_lessons.steps import frozen, update
 from gan_lessons.training import Run, budget, fit
@@ -111,8 +111,7 @@ def reached(run: Run, data: TwoDomains, n: int = 4_000) -> Tensor:
 def measure(run: Run, data: TwoDomains) -> dict[str, float]:
     """Targets that are hit, and collisions: targets that more than one cluster comes to."""
     hits = (reached(run, data) >= LEAST).sum(0)
-    points: TensorData = data.first
-    x = points.floats(slice(2_000)).cpu()
+    x = data.first.floats(slice(2_000)).cpu()
     again = translate(run, translate(run, x), back=True)
     return {
         "hit": int((hits > 0).sum()),

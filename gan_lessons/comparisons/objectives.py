@@ -5,21 +5,17 @@ objectives_results.py` makes all runs and writes `gan_lessons/results/objectives
 """
 
 import dataclasses
-import statistics
-import time
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gan_lessons import metrics
+from gan_lessons.comparisons.sweeps import at_rate, seconds_in_turns
 from gan_lessons.data import TensorData, ring
-from gan_lessons.devices import own_randomness, pick_device
 from gan_lessons.foundations import dcgan, gan
 from gan_lessons.model import Model
 from gan_lessons.objectives import began, bgan, dragan, lsgan, wgan, wgan_div, wgan_gp
-from gan_lessons.runs import build
 from gan_lessons.steps import frozen, update
 from gan_lessons.training import DivergedError, Run, budget, fit
 
@@ -183,18 +179,12 @@ def train_dragan(game: str, seed: int = 0, **options: Any) -> Run:
 
 def ring_rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The stored runs of a loss on the ring at its best rate, that of `RING_SWEEP` first."""
-    return _at_rate(tables["ring sweep"] + tables["ring"], name, RING_RATE[name])
+    return at_rate(tables["ring sweep"] + tables["ring"], name, RING_RATE[name])
 
 
 def short_rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
     """The stored short games of a loss on digits at its best rate, that of `DIGIT_SWEEP` first."""
-    return _at_rate(tables["digit sweep"] + tables["short games"], name, DIGIT_RATE[name])
-
-
-def _at_rate(rows: list[dict[str, Any]], name: str, rate: float) -> list[dict[str, Any]]:
-    """The runs of a loss at one rate, in the order of their seeds."""
-    found = [r for r in rows if (r["name"], r["settings"]["learning_rate"]) == (name, rate)]
-    return sorted(found, key=lambda row: row["seed"])
+    return at_rate(tables["digit sweep"] + tables["short games"], name, DIGIT_RATE[name])
 
 
 def _until_the_end(*arguments: Any, **options: Any) -> Run:
@@ -287,25 +277,9 @@ def measure_game(run: Run, test_features: Tensor, n: int = 10_000) -> dict[str, 
 
 
 def step_seconds(configs: dict[str, tuple[str, Any]], data: TensorData, rounds: int = 15) -> dict:
-    """The median seconds of one step of each loss, measured in turns: once round, then again.
+    """The median seconds of one step of each loss on digits, as `seconds_in_turns` measures them.
 
-    In turns, so that what else the machine does hits all losses alike. `configs` maps a row's name
-    to the loss's name and its config.
+    `configs` maps a row's name to the loss's name and its config.
     """
-    device = pick_device()
-    data = data.to(device)
-    with own_randomness(device, 0):
-        models = {}
-        for row, (name, config) in configs.items():
-            config = dataclasses.replace(config, shape=data.shape)
-            models[row] = build(ENTRIES[name].images, config, device)
-        times: dict[str, list[float]] = {row: [] for row in models}
-        for _ in range(rounds + 1):
-            for row, model in models.items():
-                batch = data.batch(model.samples_per_step)
-                batch = batch._replace(x=batch.x.contiguous(memory_format=torch.channels_last))
-                started = time.perf_counter()
-                losses = model.step(batch)
-                [value.item() for value in losses.values()]  # waits for the device
-                times[row].append(time.perf_counter() - started)
-    return {row: statistics.median(values[1:]) for row, values in times.items()}
+    players = {row: (ENTRIES[name].images, config) for row, (name, config) in configs.items()}
+    return seconds_in_turns(players, data, rounds)

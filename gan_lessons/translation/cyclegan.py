@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_lessons.data import Batch, TwoDomains, digits_in_two_colours
-from gan_lessons.model import Model
 from gan_lessons.networks.patches import patch_discriminator
 from gan_lessons.networks.translators import GPU, SMOKE, ResidualSettings, residual_translator
 from gan_lessons.objectives.lsgan import discriminator_loss
-from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.steps import adam, frozen, update
 from gan_lessons.training import Run, fit, preset
+from gan_lessons.two_way import TwoWayModel
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,9 @@ class ImagePool(nn.Module):
         return torch.where(swapped, old, fresh)
 
 
-class CycleGAN(Model):
+class CycleGAN(TwoWayModel):
     """Two translators, two discriminators, and one step of both games."""
 
-    takes = (TwoDomains,)
-    sampled = ("generator_xy", "generator_yx")
     optimizers = ("generator_optimizer", "discriminator_optimizer")
 
     def __init__(self, config: Config):
@@ -173,27 +171,6 @@ class CycleGAN(Model):
                 group["lr"] = factor * config.learning_rate
         logged, fake_x, fake_y = self.generator_step(batch.x, batch.y)
         return logged | self.discriminator_step(batch.x, batch.y, fake_x, fake_y)
-
-    def sample(
-        self, n: int | None = None, *, x: Tensor | None = None, y: Tensor | None = None
-    ) -> Tensor:
-        """Samples `x` of X translated to Y, or samples `y` of Y translated to X.
-
-        Neither or both raise `ValueError`.
-        """
-        if (x is None) == (y is None):
-            raise ValueError(
-                "CycleGAN translates samples: pass those of the first domain as x=…, or those of "
-                "the second as y=…, one of the two."
-            )
-        with evaluating(self):
-            if y is None:
-                return self.generator_xy(self.checked(x, any_size=True))
-            return self.generator_yx(self.checked(y, "y", any_size=True))
-
-    def fixed_inputs(self, n: int, data: TwoDomains) -> dict[str, Tensor]:
-        """What snapshots are made from: some samples of X."""
-        return {"x": data.batch(n).x}
 
 
 def train(

@@ -11,7 +11,8 @@ In the names, x is the first domain, the paper's A, and y the second, its B: `ge
 G_AB, and `discriminator_y` judges what comes from there. The translators are pix2pix's U-Net
 without its skip connections and its noise, in `gan_lessons.networks.translators`.
 Deviations from the paper: smaller images and networks, fewer steps, smaller batches, a higher
-learning rate, samples from averaged weights; points in the plane, too, with perceptrons.
+learning rate, samples from averaged weights; points in the plane, too, with perceptrons. Samples
+are drawn in evaluation, those of the authors' code in training mode.
 """
 
 from dataclasses import dataclass
@@ -21,12 +22,12 @@ from torch import Tensor, nn
 
 from gan_lessons.data import Batch, TwoDomains, digits_in_two_colours
 from gan_lessons.foundations.gan import discriminator_loss, generator_loss
-from gan_lessons.model import Model
 from gan_lessons.networks.convolutions import Discriminator
 from gan_lessons.networks.perceptrons import perceptron
 from gan_lessons.networks.translators import GPU, SMOKE, Settings, UNet
-from gan_lessons.steps import adam, evaluating, frozen, update
+from gan_lessons.steps import adam, frozen, update
 from gan_lessons.training import Run, fit, preset
+from gan_lessons.two_way import TwoWayModel
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,8 @@ def translator(config: Config) -> nn.Module:
     return perceptron([*config.shape, *config.hidden, *config.shape], nn.ReLU())
 
 
-class DiscoGAN(Model):
+class DiscoGAN(TwoWayModel):
     """Two translators, two discriminators, and one step of both games."""
-
-    takes = (TwoDomains,)
-    sampled = ("generator_xy", "generator_yx")
 
     def __init__(self, config: Config):
         super().__init__(config)
@@ -128,27 +126,6 @@ class DiscoGAN(Model):
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         return self.discriminator_step(batch.x, batch.y) | self.generator_step(batch.x, batch.y)
-
-    def sample(
-        self, n: int | None = None, *, x: Tensor | None = None, y: Tensor | None = None
-    ) -> Tensor:
-        """Samples `x` of X translated to Y, or samples `y` of Y translated to X.
-
-        Neither or both raise `ValueError`.
-        """
-        if (x is None) == (y is None):
-            raise ValueError(
-                "DiscoGAN translates samples: pass those of the first domain as x=…, or those of "
-                "the second as y=…, one of the two."
-            )
-        with evaluating(self):  # the authors' code draws its pictures in training mode
-            if y is None:
-                return self.generator_xy(self.checked(x, any_size=True))
-            return self.generator_yx(self.checked(y, "y", any_size=True))
-
-    def fixed_inputs(self, n: int, data: TwoDomains) -> dict[str, Tensor]:
-        """What snapshots are made from: some samples of X."""
-        return {"x": data.batch(n).x}
 
 
 class CodeDiscoGAN(DiscoGAN):

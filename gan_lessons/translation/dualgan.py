@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 from gan_lessons.data import Batch, TwoDomains, digits_in_two_colours
 from gan_lessons.gradients import between, gradients
-from gan_lessons.model import Model
 from gan_lessons.networks.patches import PatchDiscriminator
 from gan_lessons.networks.translators import GPU, SMOKE, UNet, UNetSettings, noise_on
 from gan_lessons.objectives.wgan import clip_weights, discriminator_loss, generator_loss
 from gan_lessons.objectives.wgan_gp import gradient_penalty
-from gan_lessons.steps import evaluating, frozen, rmsprop, update
+from gan_lessons.steps import frozen, rmsprop, update
 from gan_lessons.training import Run, fit, preset
 from gan_lessons.translation.cyclegan import cycle_loss
+from gan_lessons.two_way import TwoWayModel
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,8 @@ PRESETS = {
 }
 
 
-class DualGAN(Model):
+class DualGAN(TwoWayModel):
     """Two translators, two critics, and one step of both games."""
-
-    takes = (TwoDomains,)
-    sampled = ("generator_xy", "generator_yx")
 
     def __init__(self, config: Config):
         super().__init__(config)
@@ -106,27 +103,10 @@ class DualGAN(Model):
             logged = self.discriminator_step(x, y)
         return logged | self.generator_step(x, y)
 
-    def sample(
-        self, n: int | None = None, *, x: Tensor | None = None, y: Tensor | None = None
-    ) -> Tensor:
-        """Samples `x` of X translated to Y, or samples `y` of Y to X; with noise, so never twice.
-
-        Neither or both raise `ValueError`.
-        """
-        if (x is None) == (y is None):
-            raise ValueError(
-                "DualGAN translates samples: pass those of the first domain as x=…, or those of "
-                "the second as y=…, one of the two."
-            )
-        with evaluating(self):
-            noise_on(self)  # dropout is z, and stays on
-            if y is None:
-                return self.generator_xy(self.checked(x, any_size=True))
-            return self.generator_yx(self.checked(y, "y", any_size=True))
-
-    def fixed_inputs(self, n: int, data: TwoDomains) -> dict[str, Tensor]:
-        """What snapshots are made from: some samples of X."""
-        return {"x": data.batch(n).x}
+    def translate(self, generator: nn.Module, samples: Tensor) -> Tensor:
+        """With noise, so that no two translations are the same."""
+        noise_on(generator)  # dropout is z, and stays on
+        return generator(samples)
 
 
 class DualGANGP(DualGAN):

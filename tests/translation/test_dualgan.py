@@ -12,19 +12,23 @@ from gan_lessons.translation import cyclegan, dualgan
 from tests.helpers import same, two_domains
 from tests.mutants import generated, mutants, survivors
 from tests.oracles import check, oracle, scores, taken_over
+from tests.two_way import (
+    DISCRIMINATORS,
+    GENERATORS,
+    SHAPE,
+    batch,
+    check_who_translates_and_judges,
+    judged,
+    stubbed,
+    translators_that_learn,
+)
 
 SMALL = dualgan.PRESETS["smoke"]
-SHAPE = (3, 32, 32)
-NETWORKS = ("generator_xy", "generator_yx", "discriminator_x", "discriminator_y")
 
 
 @pytest.fixture
 def model():
     return dualgan.DualGAN(SMALL)
-
-
-def batch(n=4):
-    return two_domains(shape=SHAPE).batch(n)
 
 
 # --- equations ---------------------------------------------------------------------------------
@@ -163,45 +167,12 @@ def test_a_constant_added_to_a_critic_changes_nothing():
 
 @pytest.fixture
 def stub(monkeypatch):
-    """A model whose networks are known functions, and what its losses are given."""
-
-    def build(cls):
-        model, given = cls(SMALL), {}
-        functions = {
-            "generator_xy": lambda v: 2 * v,
-            "generator_yx": lambda v: v + 3,
-            "discriminator_x": lambda v: v.flatten(1).mean(1, keepdim=True) + 100,
-            "discriminator_y": lambda v: v.flatten(1).mean(1, keepdim=True) + 200,
-        }
-        for name, function in functions.items():
-            monkeypatch.setattr(getattr(model, name), "forward", function)
-        for name in ("cycle_loss", "generator_loss", "discriminator_loss"):
-            function = getattr(dualgan, name)
-
-            def loss(*args, name=name, function=function):
-                given.setdefault(name, []).append(args)
-                return function(*args)
-
-            monkeypatch.setattr(dualgan, name, loss)
-        monkeypatch.setattr(dualgan, "update", lambda optimizer, value: given.update(total=value))
-        return model, given
-
-    return build
-
-
-def judged(v, number):
-    return v.flatten(1).mean(1, keepdim=True) + number
+    """Makes a model whose networks are known functions, and what its losses are given."""
+    return lambda cls: stubbed(monkeypatch, cls(SMALL), dualgan, "cycle_loss")
 
 
 def test_who_translates_what_and_who_judges_whom(stub):
-    model, given = stub(dualgan.DualGAN)
-    x, y = batch()
-    model.generator_step(x, y)
-    of_x, of_y = (scored for (scored,) in given["generator_loss"])
-    torch.testing.assert_close(of_x, judged(y + 3, 100))
-    torch.testing.assert_close(of_y, judged(2 * x, 200))
-    for value, expected in zip(given["cycle_loss"][0], (x, 2 * x + 3, y, 2 * (y + 3)), strict=True):
-        assert same(value, expected)
+    check_who_translates_and_judges(*stub(dualgan.DualGAN), "cycle_loss")
 
 
 @pytest.mark.parametrize("cls", [dualgan.DualGAN, dualgan.DualGANGP])
@@ -225,26 +196,15 @@ def test_each_critic_sees_its_own_domain(stub, cls):
 
 @pytest.mark.parametrize("trip", [1, 3])
 def test_each_reconstruction_moves_both_translators(trip, model, monkeypatch):
-    """Were the fake detached, the first translator of the trip would learn nothing from it."""
-    reached = []
-
-    def one_trip(*ends):
-        for name in ("generator_xy", "generator_yx"):
-            weights = list(getattr(model, name).parameters())
-            slopes = torch.autograd.grad(ends[trip].mean(), weights, retain_graph=True)
-            reached.append(any(slope.any() for slope in slopes))
-        return ends[1].mean() + ends[3].mean()
-
-    monkeypatch.setattr(dualgan, "cycle_loss", one_trip)
-    model.generator_step(*batch())
-    assert reached == [True, True]
+    learning = translators_that_learn(monkeypatch, model, dualgan, "cycle_loss", trip)
+    assert learning == set(GENERATORS)
 
 
 def test_all_weights_of_both_critics_are_clipped_after_every_step(model):
     limit = 1e-3
     model.config = replace(SMALL, clip=limit)
     model.discriminator_step(*batch())
-    for name in NETWORKS:
+    for name in GENERATORS + DISCRIMINATORS:
         largest = max(p.abs().max() for p in getattr(model, name).parameters())
         assert (largest <= limit) == name.startswith("discriminator"), name
 
@@ -319,27 +279,6 @@ def test_the_rate_is_the_share_that_is_dropped_and_not_the_share_that_is_kept(ra
         assert kept == pytest.approx(1 - rate, abs=0.02)
 
 
-def test_statistics_of_batches_do_not_move_in_samples(model):
-    state = {k: v.clone() for k, v in model.state_dict().items()}
-    model.sample(x=batch().x)
-    assert all(same(state[k], v) for k, v in model.state_dict().items())
-    assert model.training
-
-
-def test_samples_of_either_domain_are_translated():
-    model = dualgan.DualGAN(replace(SMALL, dropout=0.0)).eval()
-    x, y = batch()
-    with torch.no_grad():
-        torch.testing.assert_close(model.sample(x=x), model.generator_xy(x))
-        torch.testing.assert_close(model.sample(y=y), model.generator_yx(y))
-
-
-@pytest.mark.parametrize("inputs", [(), ("x", "y")])
-def test_one_direction_must_be_chosen(model, inputs):
-    with pytest.raises(ValueError, match="first domain as x=…, or those of the second as y=…"):
-        model.sample(2, **{name: torch.zeros(2, *SHAPE) for name in inputs})
-
-
 def test_the_numbers_of_the_paper():
     config = dualgan.Config()
     assert 0.01 <= config.clip <= 0.1
@@ -396,15 +335,9 @@ MUTANTS = [
         ),
         (
             "DualGAN: dropout is the noise, and is off in samples",
-            "noise_on(self)  # dropout is z, and stays on",
+            "noise_on(generator)  # dropout is z, and stays on",
             "pass",
             "test_the_noise_is_dropout_and_stays_on_in_samples",
-        ),
-        (
-            "DualGAN: samples are drawn in training mode, with the statistics of their batch",
-            "with evaluating(self):",
-            "with torch.no_grad():",
-            "test_statistics_of_batches_do_not_move_in_samples",
         ),
         (
             "DualGAN: the rate is taken for the share to keep",
