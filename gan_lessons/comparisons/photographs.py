@@ -4,7 +4,7 @@
 `gan_lessons/results/translation.json`, and a sheet of pictures for each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from types import ModuleType
@@ -163,7 +163,7 @@ SETS = {
 
 
 def sheet(pictures: dict[str, Tensor]) -> Image.Image:
-    """One row for each kind, pictures beside each other without gaps; undone by `pictures`."""
+    """One row for each kind, pictures beside each other without gaps; undone by `read_sheet`."""
     rows = [np.concatenate(list(to_uint8(images)), axis=1) for images in pictures.values()]
     return Image.fromarray(np.concatenate(rows))
 
@@ -173,13 +173,17 @@ def pictures(name: str) -> dict[str, Tensor]:
 
     An unknown name raises `ValueError`.
     """
-    row = run_on(name)
-    with Image.open(str(files(results) / f"{name}.webp")) as stored:
+    return read_sheet(f"{name}.webp", run_on(name)["kinds"])
+
+
+def read_sheet(file: str, kinds: Sequence[str]) -> dict[str, Tensor]:
+    """The rows of a stored `sheet`, `SHOWN` pictures of each kind: bytes (n, 3, H, W)."""
+    with Image.open(str(files(results) / file)) as stored:
         pixels = torch.from_numpy(np.array(stored.convert("RGB")))
-    rows = pixels.chunk(len(row["kinds"]))
+    rows = pixels.chunk(len(kinds))
     return {
         kind: torch.stack(line.chunk(SHOWN, dim=1)).permute(0, 3, 1, 2)
-        for kind, line in zip(row["kinds"], rows, strict=True)
+        for kind, line in zip(kinds, rows, strict=True)
     }
 
 

@@ -19,24 +19,26 @@ def at_rate(rows: list[dict[str, Any]], name: str, rate: float) -> list[dict[str
 
 
 def seconds_in_turns(
-    players: dict[str, tuple[type[Model], Any]], data: Any, rounds: int
+    players: dict[str, tuple[type[Model], Any]], data: Any | dict[str, Any], rounds: int
 ) -> dict[str, float]:
     """The median seconds of one step of each model, measured in turns: once round, then again.
 
     In turns, so that what else the machine does hits all models alike. The first round does not
-    count. `players` are the class and the config of each, which gets the shape of the data, images.
+    count. `players` are the class and the config of each, which gets the shape of the data, images;
+    `data` are those of all, or those of each by its name.
     """
     device = pick_device()
-    data = data.to(device)
+    given = data if isinstance(data, dict) else dict.fromkeys(players, data)
+    given = {name: of_one.to(device) for name, of_one in given.items()}
     with own_randomness(device, 0):
         models = {
-            name: build(cls, dataclasses.replace(config, shape=data.shape), device)
+            name: build(cls, dataclasses.replace(config, shape=given[name].shape), device)
             for name, (cls, config) in players.items()
         }
         times: dict[str, list[float]] = {name: [] for name in models}
         for _ in range(rounds + 1):
             for name, model in models.items():
-                batch = data.batch(model.samples_per_step)
+                batch = given[name].batch(model.samples_per_step)
                 # As the loop does it.
                 batch = batch._replace(x=batch.x.contiguous(memory_format=torch.channels_last))
                 started = time.perf_counter()

@@ -1,0 +1,142 @@
+"""*The* map, *a* map or *many*: all translators of the part on the same two tasks.
+
+Digits in two colours have one right answer for each input, digits in hues have four. Who is told
+which pairs belong together, who two piles of pictures only, and what do they make of it? What is
+compared, and how one run is made and measured; `scripts/maps_results.py` makes all runs, and writes
+`gan_lessons/results/maps.json` and a sheet of pictures.
+"""
+
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from gan_lessons.comparisons.photographs import SHOWN
+from gan_lessons.comparisons.sweeps import seconds_in_turns
+from gan_lessons.data import (
+    Adaptation,
+    Pairs,
+    TwoDomains,
+    digits_in_two_colours,
+    halves,
+    to_grey,
+    to_second,
+)
+from gan_lessons.data.hues import digits_in_hues
+from gan_lessons.data.made import redrawn
+from gan_lessons.evaluation import variety
+from gan_lessons.evaluation.translations import Numbers, translate
+from gan_lessons.metrics import conditional_accuracy
+from gan_lessons.training import Run, fit, preset
+from gan_lessons.translation import bicyclegan, cyclegan, discogan, dualgan, pix2pix, pixelda
+
+SEEDS = (0, 1, 2)
+UPDATES = 300  # of the translators
+TASKS = ("one answer", "four answers")
+SHEETS = {"one answer": "maps_one.webp", "four answers": "maps_four.webp"}
+SHOWN_OF = {  # what is measured of each task
+    "one answer": ("L1", "kept"),
+    "four answers": ("hues hit", "diversity", "error", "distance"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A translator, and what it is told."""
+
+    module: ModuleType
+    model: type
+    told: str
+    answers: str  # how many it gives to one input
+    rate: float  # of all its players
+    settings: dict[str, Any] = field(default_factory=dict)  # that differ from the preset
+
+
+PAIRS, PILES, LABELS = "pairs", "two piles", "two piles, labels of one"
+Sets = dict[str, Any]  # what a task is, for each that a translator may be told
+ENTRIES = {
+    "pix2pix": Entry(pix2pix, pix2pix.Pix2Pix, PAIRS, "one", 1e-3),
+    "BicycleGAN": Entry(bicyclegan, bicyclegan.BicycleGAN, PAIRS, "one for each code", 1e-3),
+    "CycleGAN": Entry(cyclegan, cyclegan.CycleGAN, PILES, "one", 2e-4),
+    "DiscoGAN": Entry(discogan, discogan.DiscoGAN, PILES, "one", 5e-4),
+    "DualGAN": Entry(dualgan, dualgan.DualGAN, PILES, "one", 1e-3),
+    "PixelDA": Entry(pixelda, pixelda.PixelDA, LABELS, "one for each noise", 1e-3),
+}
+
+
+def data(task: str, split: str) -> Sets:
+    """The pairs of a task, and digits as two piles that share none, without and with labels."""
+    if task == "one answer":
+        piles = digits_in_two_colours(split)
+        pairs = Pairs(piles.first, redrawn(piles.first, to_second, "recoloured"))
+    else:
+        pairs = digits_in_hues(split)
+        (first, _), (_, second) = halves(pairs.inputs), halves(pairs.targets)
+        piles = TwoDomains(first, second)
+    return {PAIRS: pairs, PILES: piles, LABELS: Adaptation(piles.first, piles.second)}
+
+
+def config(name: str) -> Any:
+    """The preset of the session's budget with the common number of updates."""
+    entry = ENTRIES[name]
+    chosen = preset(None, entry.module.PRESETS)
+    updates = min(UPDATES, chosen.steps)
+    return replace(chosen, steps=updates, learning_rate=entry.rate, **entry.settings)
+
+
+def play(name: str, config: Any, sets: Sets, seed: int = 0) -> Run:
+    """Train one of `ENTRIES` on what it is told of the data of a task."""
+    entry = ENTRIES[name]
+    return fit(entry.model, config, sets[entry.told], seed=seed, progress=False, snapshots=0)
+
+
+def measure(run: Run, task: str, test: Sets) -> Numbers:
+    """`SHOWN_OF` the task, on held-out digits."""
+    x = test[PAIRS].inputs.floats(slice(1_000 if task == "one answer" else 50))
+    if task == "one answer":
+        return against_the_map(translate(run, x), test)
+    return _shown(variety.measure_hues(run, x))
+
+
+def baselines(task: str, train: Sets, test: Sets) -> dict[str, Numbers]:
+    """What `measure` finds for translations that need no training."""
+    if task == "four answers":
+        rows = variety.baselines_of_hues(test[PAIRS].inputs.floats(slice(50)))
+        return {name: _shown(row) for name, row in rows.items()}
+    x, y = (part.floats(slice(1_000)).cpu() for part in (test[PAIRS].inputs, test[PAIRS].targets))
+    mean = train[PAIRS].targets.floats(slice(5_000)).mean(0).cpu().expand_as(y)
+    fakes = {"copy of the input": x, "mean image": mean, "true map": y}
+    return {name: against_the_map(fake, test) for name, fake in fakes.items()}
+
+
+def against_the_map(fake: Tensor, test: Sets) -> Numbers:
+    """How far pictures are from the true ones, and the share of digits that are still read."""
+    pairs = test[PAIRS]
+    truth, labels = pairs.targets.floats(slice(len(fake))).cpu(), pairs.inputs.labels[: len(fake)]
+    kept = conditional_accuracy(to_grey(fake, "second"), labels)
+    return {"L1": (fake - truth).abs().mean().item(), "kept": kept}
+
+
+def _shown(found: Numbers) -> Numbers:
+    return {key: found[key] for key in SHOWN_OF["four answers"]}
+
+
+def pictures(runs: dict[str, Run], task: str, test: Sets) -> dict[str, Tensor]:
+    """`SHOWN` inputs, what each run makes of them, and the true ones.
+
+    Where four answers are right, the input is one digit all along, and the truth all its answers.
+    """
+    x = test[PAIRS].inputs.floats(slice(SHOWN)).cpu()
+    truth = test[PAIRS].targets.floats(slice(SHOWN)).cpu()
+    if task == "four answers":
+        x = x[:1].expand_as(x)
+        truth = variety.right_answers(x[:1])[0].repeat(SHOWN // 4, 1, 1, 1)
+    made = {name: translate(run, x) for name, run in runs.items()}
+    return {"input": x, **made, "truth": truth}
+
+
+def step_seconds(sets: Sets) -> dict[str, float]:
+    """The median seconds of one step of each translator, measured in turns."""
+    players = {name: (entry.model, config(name)) for name, entry in ENTRIES.items()}
+    return seconds_in_turns(players, {n: sets[e.told] for n, e in ENTRIES.items()}, rounds=7)
