@@ -1,0 +1,1 @@
+"""Restoration: holes filled, small images made large."""
