@@ -32,23 +32,37 @@ def domains(name: str, split: str) -> Adaptation:
     return data
 
 
+def job(table: str, name: str, way: str, seed: int) -> Job:
+    """One way of reading the target of the domains `name`, and one seed."""
+    config = pixelda.config(way)
+
+    def make():
+        train, test = (domains(name, split) for split in ("train", "test"))
+        run = pixelda.play(way, config, train, test, seed)
+        return [{"updates": run.steps} | pixelda.measure(run, test)]
+
+    sources = (pixelda.play, pixelda.measure, pixelda.DOMAINS[name])
+    return Job(table, way, seed, plain(config), make, sources)
+
+
 def jobs(name: str) -> Iterator[Job]:
-    """Every way of reading the target of these domains, and every seed."""
+    """Floor, PixelDA and ceiling for these domains, and every seed."""
     for seed in pixelda.SEEDS:
         for way in pixelda.WAYS:
+            yield job(name, name, way, seed)
 
-            def make(way=way, seed=seed):
-                train, test = (domains(name, split) for split in ("train", "test"))
-                run = pixelda.play(way, pixelda.config(), train, test, seed)
-                return [{"updates": run.steps} | pixelda.measure(run, test)]
 
-            sources = (pixelda.play, pixelda.measure, pixelda.DOMAINS[name])
-            yield Job(name, way, seed, plain(pixelda.config()), make, sources)
+def controls() -> Iterator[Job]:
+    """PixelDA without one of its parts, every seed."""
+    for seed in pixelda.SEEDS:
+        for way in pixelda.CONTROLS:
+            yield job("controls", next(iter(pixelda.DOMAINS)), way, seed)
 
 
 def makers() -> Makers:
     """The tables of the file, and the jobs of each."""
-    return {name: (lambda name=name: jobs(name)) for name in pixelda.DOMAINS}
+    main = {name: (lambda name=name: jobs(name)) for name in pixelda.DOMAINS}
+    return main | {"controls": controls}
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:

@@ -6,6 +6,7 @@ their labels choose nothing. `scripts/pixelda_results.py` makes all runs and wri
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -28,6 +29,7 @@ DOMAINS: dict[str, Callable[..., Adaptation]] = {
 }
 FLOOR, CEILING = "source only", "target supervised"
 WAYS = (FLOOR, "PixelDA", CEILING)
+CONTROLS = ("T learns from adapted images only", "G has no task")
 LOOKS, LAST = 20, 5  # how often a run is measured, and how many of the last looks are averaged
 
 
@@ -61,25 +63,35 @@ class AdaptedOnly(PixelDA):
         return {"discriminator_loss": game, "task_loss": task}
 
 
-def config() -> Config:
-    """The preset of the session's budget."""
-    return preset(None, PRESETS)
+def config(way: str = "PixelDA") -> Config:
+    """The preset of the session's budget; half of its steps for a control."""
+    chosen = preset(None, PRESETS)
+    if way in CONTROLS:
+        weight = 0.0 if way == CONTROLS[1] else chosen.task_weight
+        chosen = replace(chosen, steps=chosen.steps // 2, task_weight=weight)
+    return chosen
 
 
 def play(way: str, config: Config, data: Adaptation, test: Adaptation, seed: int = 0) -> Run:
-    """Train in one of `WAYS`, and look `LOOKS` times how well T reads the target's test images."""
-    if way not in WAYS:
-        raise ValueError(f"There is no way {way!r}; choose one of {', '.join(WAYS)}.")
-    model, given = {
+    """Train in one of `WAYS` or `CONTROLS`, and look again and again how T reads the target's test.
+
+    There are `LOOKS` looks in the steps of the preset, so that a shorter run has fewer of them.
+    """
+    players: dict[str, tuple[type[Model], TensorData | Adaptation]] = {
         FLOOR: (Reader, data.source),
         "PixelDA": (PixelDA, data),
         CEILING: (Reader, data.target),
-    }[way]
+        CONTROLS[0]: (AdaptedOnly, data),
+        CONTROLS[1]: (PixelDA, data),
+    }
+    if way not in players:
+        raise ValueError(f"There is no way {way!r}; choose one of {', '.join(players)}.")
 
     def look(run: Run) -> dict[str, float]:
         return {"target": accuracy(run.model.classifier, test.target)}
 
-    every = max(1, config.steps // LOOKS)
+    model, given = players[way]
+    every = max(1, preset(None, PRESETS).steps // LOOKS)
     options: dict[str, Any] = {"monitor": look, "monitor_every": every, "snapshots": 0}
     return fit(model, config, given, seed=seed, progress=False, **options)
 
@@ -98,3 +110,9 @@ def measure(run: Run, test: Adaptation) -> dict[str, Any]:
         "steps": run.monitored["step"],
         "curve": run.monitored["target"],
     }
+
+
+def until(row: dict[str, Any], steps: int) -> float:
+    """The mean of the last looks at a stored run when it had done so many steps."""
+    seen = [a for step, a in zip(row["steps"], row["curve"], strict=True) if step <= steps]
+    return fmean(seen[-LAST:])

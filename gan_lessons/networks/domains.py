@@ -26,11 +26,18 @@ class Settings(translators.Settings):
     dropout: float = 0.1  # in the hidden layers of D
     noise_scale: float = 0.2  # standard deviation of the Gaussian noise in the hidden layers of D
     classes: int = 10  # number of different labels
-    batch_size: int = 32  # images of each side in one step
+    learning_rate: float = 2e-3  # of Adam, for all players
 
 
 SMOKE = {"width": 4, "reader_width": 4, "blocks": 1, "batch_size": 8}
-GPU = {"width": 48, "reader_width": 64, "blocks": 6, "average_decay": 0.999}
+GPU = {
+    "width": 32,
+    "reader_width": 48,
+    "blocks": 4,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "average_decay": 0.999,
+}
 
 
 class Block(nn.Module):

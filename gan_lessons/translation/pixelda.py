@@ -35,13 +35,13 @@ class Config(Settings):
 
     task_weight: float = 1.0  # beta, of the classes of adapted images, against 1 for the game
     content_weight: float = 0.0  # gamma, of the content loss; 0 leaves it out
-    steps: int = 1_000  # updates of all players
+    steps: int = 2_000  # updates of all players
 
 
 PRESETS = {
     "smoke": Config(**SMOKE, steps=8),
     "cpu": Config(),
-    "gpu": Config(**GPU, steps=3_000),
+    "gpu": Config(**GPU, steps=9_600),
 }
 
 
