@@ -1,5 +1,6 @@
 """Does a classifier read the images of a domain, and do repainted images keep their class?"""
 
+import torch
 from torch import nn
 
 from gan_lessons.data import TensorData
@@ -17,11 +18,13 @@ def accuracy(classifier: nn.Module, data: TensorData, n: int = 500) -> float:
     """
     if data.labels is None:
         raise ValueError(f"{data.name} has no labels to compare with.")
+    device = next(classifier.parameters(), torch.empty(0)).device
     right = 0
     with evaluating(classifier):
         for start in range(0, len(data), n):
             part = slice(start, start + n)
-            right += int((classifier(data.floats(part)).argmax(1) == data.labels[part]).sum())
+            found = classifier(data.floats(part).to(device)).argmax(1).cpu()
+            right += int((found == data.labels[part].cpu()).sum())
     return right / len(data)
 
 
