@@ -71,7 +71,7 @@ def tensors() -> Tries:
     labels = ([0] * 20, "labels", LABELS[:20].float(), LABELS[:3], LABELS[:20] - 5, np.arange(20))
     yield from each(data.TensorData, "labels", labels, BYTES)
     colour = data.TensorData(BYTES.repeat(1, 3, 1, 1))
-    for kind in (data.TwoDomains, data.Pairs, data.FewLabels):
+    for kind in (data.TwoDomains, data.Pairs, data.FewLabels, data.Adaptation):
         for other in (None, 3, BYTES, "digits", colour, data.Pairs(TINY, TINY)):
             yield f"{kind.__name__}(data, {other!r:.30})", True, partial(kind, TINY, other)
             yield f"{kind.__name__}({other!r:.30}, data)", True, partial(kind, other, TINY)

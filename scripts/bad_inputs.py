@@ -17,7 +17,7 @@ from bad_calls import calls
 from torch import Tensor
 
 import gan_lessons
-from gan_lessons.data import Pairs, TensorData, TwoDomains, few_labels, ring
+from gan_lessons.data import Adaptation, Pairs, TensorData, TwoDomains, few_labels, ring
 from gan_lessons.evaluation.codes import encode
 from gan_lessons.model import Model
 from gan_lessons.runs import Run, load_run
@@ -136,6 +136,7 @@ def wrong_data(cls: type[Model], train: Callable[[Any], Any]) -> Tries:
         "pairs": Pairs(grey, grey),
         "two domains": TwoDomains(grey, grey),
         "few labels": few_labels(grey, 10),
+        "adaptation": Adaptation(grey, grey),
     }
     for name, data in kinds.items():
         yield name, not isinstance(data, cls.takes), partial(train, data)
@@ -146,7 +147,7 @@ def wrong_data(cls: type[Model], train: Callable[[Any], Any]) -> Tries:
     yield "points", False, partial(train, data_for(cls, partial(ring, n=64)))
     yield "one sample", False, partial(train, data_for(cls, partial(images, 1)))
     bare = dataclasses.replace(grey, labels=None)
-    yield "no labels", cls.needs_labels, partial(train, data_for(cls, lambda: bare))
+    yield "no labels", cls.needs_labels, lambda: train(data_for(cls, lambda: bare))
     far = dataclasses.replace(grey, labels=torch.full((20,), 12))
     yield "labels of 12", cls.needs_labels, partial(train, data_for(cls, lambda: far))
 
