@@ -56,8 +56,8 @@ class Entry:
 PAIRS, PILES, LABELS = "pairs", "two piles", "two piles, labels of one"
 Sets = dict[str, Any]  # what a task is, for each that a translator may be told
 ENTRIES = {
-    "pix2pix": Entry(pix2pix, pix2pix.Pix2Pix, PAIRS, "one", 1e-3),
-    "BicycleGAN": Entry(bicyclegan, bicyclegan.BicycleGAN, PAIRS, "one for each code", 1e-3),
+    "pix2pix": Entry(pix2pix, pix2pix.Pix2Pix, PAIRS, "one", 5e-4),
+    "BicycleGAN": Entry(bicyclegan, bicyclegan.BicycleGAN, PAIRS, "one for each code", 2e-3),
     "CycleGAN": Entry(cyclegan, cyclegan.CycleGAN, PILES, "one", 2e-4),
     "DiscoGAN": Entry(discogan, discogan.DiscoGAN, PILES, "one", 5e-4),
     "DualGAN": Entry(dualgan, dualgan.DualGAN, PILES, "one", 1e-3),

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -85,6 +86,16 @@ def bicycle_sum(first, second):
 @oracle("BICYCLE-FLOOR", r"\min_c \mathbb E \lvert z - c \rvert = \sqrt{2 / \pi} \approx 0.798")
 def ignored():
     return np.sqrt(2 / np.pi)
+
+
+@oracle(
+    "BICYCLE-QUARTER",
+    r"\min_c \mathbb E \bigl\lvert \lvert z \rvert - c \bigr\rvert = 4 \varphi(m) - "
+    r"\sqrt{2 / \pi} \approx 0.473, \qquad m = \Phi^{-1}(\tfrac34)",
+)
+def quarter():
+    m = NormalDist().inv_cdf(0.75)
+    return 4 * NormalDist().pdf(m) - np.sqrt(2 / np.pi)
 
 
 def codes(seed=0):
@@ -184,6 +195,22 @@ def test_a_code_of_a_picture_has_the_deviation_that_E_reads(model, monkeypatch):
     torch.testing.assert_close(
         used[0].std(0), torch.tensor([math.exp(-1), math.exp(0.5)]), rtol=0.1, atol=0
     )
+
+
+def test_the_floor_of_a_code_of_which_four_hues_show_the_quarter():
+    """Quadrants, and quarters between the diagonals: the least error is the same."""
+    torch.manual_seed(0)
+    z = torch.randn(400_000, 2, dtype=torch.float64)
+    quadrants = 2 * (z[:, 0] > 0) + (z[:, 1] > 0)
+    flat = z[:, 0].abs() > z[:, 1].abs()
+    wedges = torch.where(flat, (z[:, 0] > 0).long(), 2 + (z[:, 1] > 0).long())
+    for quarters in (quadrants, wedges):
+        best = torch.zeros_like(z)
+        for k in range(4):
+            best[quarters == k] = z[quarters == k].median(0).values
+        least = bicyclegan.latent_loss(z, best).item()
+        assert least == pytest.approx(quarter(), abs=4e-3)
+        assert bicyclegan.latent_loss(z, best + 0.1).item() > least
 
 
 # --- a step ------------------------------------------------------------------------------------
