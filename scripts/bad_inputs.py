@@ -115,6 +115,11 @@ def _wrong_values(field: dataclasses.Field, kind: Any) -> Iterator[tuple[Any, bo
     elif kind is float:
         values = {"a": True, None: True, NAN: True, INF: True, 10**400: True, 1j: True}
         values |= {-1.0: field.name not in ANY_SIGN, 0.0: False, 1e30: False}
+    elif kind is str:
+        values = {"nonsense": True, "": True, 3: True, None: True}
+    elif typing.get_args(kind) == (float, ...):
+        values = {3: True, None: True, "ab": True, (None,): True, (NAN,): True, ("a",): True}
+        values |= {(0.1,) * 7: True, (0.5,): False}
     elif typing.get_args(kind)[-1] is Ellipsis:
         for wrong in (["a"], {"a": 1}, (2.5,), (0,), (-1,), (None,), (NAN,), (10**30,), ((2,),)):
             yield wrong, True

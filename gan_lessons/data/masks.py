@@ -98,19 +98,31 @@ def masks(
 
 
 def check_masks(m: Tensor, x: Tensor) -> Tensor:
-    """The masks `m` in the numbers and on the device of the pictures `x`, if they fit.
+    """The masks `m` on the device of the pictures `x`, if they fit.
 
-    Anything but (n, 1, H, W) of zeros and ones, one for each picture, raises ValueError.
+    They are (n, 1, H, W), one for each picture, zeros and ones, and floats like the pictures;
+    anything else raises ValueError or TypeError.
     """
     of_kind("m", m, Tensor, hint="masks(kind, n, side) makes some.")
-    m = m.to(x)
-    if m.shape != (len(x), 1, *x.shape[2:]) or not ((m == 0) | (m == 1)).all():
+    if m.dtype != x.dtype:
+        raise TypeError(f"m is {m.dtype}, and the pictures {x.dtype}: use m.to(x.dtype).")
+    wanted = (len(x), 1, *x.shape[2:])
+    if m.shape != wanted or not ((m == 0) | (m == 1)).all():
         raise ValueError(
-            f"m has shape {tuple(m.shape)} and runs from {m.min():.3g} to {m.max():.3g}: give "
-            f"{len(x)} masks of {x.shape[-2]} x {x.shape[-1]} pixels, (n, 1, H, W), that are 1 on "
-            "the context and 0 in the hole."
+            f"m has shape {tuple(m.shape)}: give one mask for each picture, {wanted}, that is 1 on "
+            "the context and 0 in the hole, and nothing else."
         )
-    return m
+    return m.to(x.device)
+
+
+def colour(numbers: tuple[float, ...], channels: int) -> Tensor:
+    """What a hole is filled with, (channels, 1, 1): a number for each channel, or one for all.
+
+    No number is 0, grey. Other counts raise ValueError.
+    """
+    if len(numbers) not in (0, 1, channels):
+        raise ValueError(f"fill has {len(numbers)} numbers: give one for each of {channels}.")
+    return torch.tensor(numbers or (0.0,)).expand(channels)[:, None, None].clone()
 
 
 def mean_colour(data: TensorData) -> tuple[float, ...]:

@@ -14,11 +14,10 @@ border of higher weight lies around the hole, and the discriminator does not see
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gan_lessons.data import Batch, TensorData, digits
-from gan_lessons.data.masks import border, check_masks, composite, masks, mean_colour
+from gan_lessons.data.masks import border, check_masks, colour, composite, masks, mean_colour
 from gan_lessons.foundations.gan import discriminator_loss, generator_loss
 from gan_lessons.model import Model
 from gan_lessons.networks.convolutions import Discriminator
@@ -64,14 +63,14 @@ class ContextEncoder(Model):
 
     def __init__(self, config: Config):
         super().__init__(config)
-        if config.adversarial_weight > 1:
-            raise ValueError("adversarial_weight is a share: it lies from 0 to 1.")
+        if config.adversarial_weight > 1 or config.rate_ratio <= 0:
+            raise ValueError("adversarial_weight lies from 0 to 1, and rate_ratio above 0.")
         self.generator = Inpainter(config)
         self.discriminator = Discriminator(config, batch_norm=True)
         slow = config.learning_rate / config.rate_ratio
         self.generator_optimizer = adam(self.generator, config.learning_rate, config.betas)
         self.discriminator_optimizer = adam(self.discriminator, slow, config.betas)
-        self.register_buffer("fill", torch.tensor(config.fill or (0.0,))[:, None, None])
+        self.register_buffer("fill", colour(config.fill, config.shape[0]))
 
     def masks(self, n: int) -> Tensor:
         """Fresh masks of the kind in the settings, (n, 1, H, W)."""

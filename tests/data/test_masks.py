@@ -11,6 +11,7 @@ from gan_lessons.data.masks import (
     border,
     centre,
     check_masks,
+    colour,
     composite,
     masks,
     mean_colour,
@@ -147,14 +148,26 @@ def test_some_context_and_some_hole_are_always_left(kind, share):
 
 
 def test_masks_are_checked_against_the_pictures():
-    x = torch.zeros(3, 3, 32, 32, dtype=torch.float64)
+    x = torch.zeros(3, 3, 32, 32)
     m = masks("centre", 3, 32)
-    assert check_masks(m, x).dtype == torch.float64
-    for wrong in (m[:2], m[:, 0], m[..., :-1], m.expand(-1, 3, -1, -1), 2 * m, m - 1, 0.5 * m):
-        with pytest.raises(ValueError, match="3 masks of 32 x 32 pixels"):
+    assert same(check_masks(m, x), m)
+    wrongs = (m[:2], m[:, 0], m[..., :-1], m[..., :0], m.expand(-1, 3, -1, -1), 2 * m, m - 1, m / 2)
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match="one mask for each picture, \\(3, 1, 32, 32\\)"):
+            check_masks(wrong, x)
+    for wrong in (m.bool(), m.double(), m.int()):
+        with pytest.raises(TypeError, match=r"use m\.to\(x\.dtype\)"):
             check_masks(wrong, x)
     with pytest.raises(TypeError, match="masks\\(kind, n, side\\) makes some"):
         check_masks("centre", x)
+
+
+def test_a_fill_has_a_number_for_each_channel_or_one_for_all():
+    assert same(colour((), 3), torch.zeros(3, 1, 1))
+    assert same(colour((0.5,), 3), torch.full((3, 1, 1), 0.5))
+    assert same(colour((0.1, 0.2, 0.3), 3).flatten(), torch.tensor([0.1, 0.2, 0.3]))
+    with pytest.raises(ValueError, match="one for each of 3"):
+        colour((0.1, 0.2), 3)
 
 
 def test_the_mean_colour_is_one_for_all_pictures():

@@ -300,10 +300,13 @@ def test_wrong_inputs_are_refused(model):
         model.sample(3)
     with pytest.raises(ValueError, match="x has shape"):
         model.sample(x=torch.zeros(2, 1, 28, 28))
-    with pytest.raises(ValueError, match="give 2 masks of 32 x 32 pixels"):
+    with pytest.raises(ValueError, match="one mask for each picture"):
         model.sample(x=torch.zeros(2, 1, 32, 32), m=torch.ones(1, 1, 32, 32))
-    with pytest.raises(ValueError, match="it lies from 0 to 1"):
-        ce.ContextEncoder(replace(SMALL, adversarial_weight=1.5))
+    for wrong in ({"adversarial_weight": 1.5}, {"rate_ratio": 0.0}):
+        with pytest.raises(ValueError, match="lies from 0 to 1, and rate_ratio above 0"):
+            ce.ContextEncoder(replace(SMALL, **wrong))
+    with pytest.raises(ValueError, match="fill has 2 numbers"):
+        ce.ContextEncoder(replace(SMALL, fill=(0.1, 0.2)))
     with pytest.raises(ValueError, match="masks are 'circle'"):
         ce.train(replace(SMALL, masks="circle"), images(), device="cpu", progress=False)
     with pytest.raises(ValueError, match="square images"):
