@@ -61,7 +61,7 @@ ENTRIES = {
     "CycleGAN": Entry(cyclegan, cyclegan.CycleGAN, PILES, "one", 2e-4),
     "DiscoGAN": Entry(discogan, discogan.DiscoGAN, PILES, "one", 5e-4),
     "DualGAN": Entry(dualgan, dualgan.DualGAN, PILES, "one", 1e-3),
-    "PixelDA": Entry(pixelda, pixelda.PixelDA, LABELS, "one for each noise", 1e-3),
+    "PixelDA": Entry(pixelda, pixelda.PixelDA, LABELS, "one for each noise", 2e-3),
 }
 
 

@@ -78,6 +78,41 @@ def code_error(run: Run, x: Tensor, seed: int = 0) -> float:
     return (z - model.encode(model.sample(x=x, z=z))).abs().mean().item()
 
 
+def in_flat_colour(pictures: Tensor, x: Tensor) -> Tensor:
+    """Each picture (n, 3, H, W) as its grey input in one colour, that of its ink on average.
+
+    A hue and a shade pass through it; what is hidden in the detail does not.
+    """
+    ink, grey = (pictures + 1) / 2, (x[:, :1] + 1) / 2
+    colour = ink.sum((2, 3)) / grey.sum((2, 3))
+    return (grey * colour[:, :, None, None]).clamp(0, 1) * 2 - 1
+
+
+def hidden_codes(run: Run, x: Tensor, hues: int = 4, seed: int = 0) -> Numbers:
+    """How well E reads a drawn code: from pictures as painted, in flat colour, and in pure hues.
+
+    `a hue allows` is the least error of anybody who is told the hue of each picture alone.
+    """
+    x = x.cpu()
+    with own_randomness(torch.device("cpu"), seed):
+        z = torch.randn(len(x), run.config.latent_dim)
+    painted = paint(run, x, z)
+    which = nearest_hue(painted, hues)
+    shown = {
+        "as painted": painted,
+        "in flat colour": in_flat_colour(painted, x),
+        "in pure hues": tinted(x[:, :1], which, hues),
+    }
+    errors = {
+        name: (z - run.averaged.encode(pictures.to(run.device)).cpu()).abs().mean().item()
+        for name, pictures in shown.items()
+    }
+    best = torch.zeros_like(z)
+    for k in which.unique():
+        best[which == k] = z[which == k].median(0).values
+    return errors | {"a hue allows": (z - best).abs().mean().item()}
+
+
 def reconstruction_error(run: Run, x: Tensor, y: Tensor) -> float:
     """E |y - G(x, mu(y))|: how much of a target passes through its code."""
     model, x, y = run.averaged, x.to(run.device), y.to(run.device)

@@ -108,3 +108,38 @@ def test_a_code_that_is_ignored_costs_the_floor(run, monkeypatch):
 def test_a_target_passes_through_its_code(run, monkeypatch):
     monkeypatch.setattr(run.averaged, "sample", lambda x, z: x + 0.5)
     assert variety.reconstruction_error(run, GREY, GREY) == pytest.approx(0.5)
+
+
+def test_a_flat_colour_keeps_hue_and_shade_and_drops_the_detail():
+    flat = tinted(GREY[:, :1], torch.arange(3)) * 0.6 - 0.4  # darker, but the same everywhere
+    torch.testing.assert_close(variety.in_flat_colour(flat, GREY), flat)
+    detail = torch.zeros_like(flat)
+    detail[:, :, ::2], detail[:, :, 1::2] = 0.05, -0.05
+    assert (variety.in_flat_colour(flat + detail, GREY) - flat).abs().max() < 0.02
+
+
+def test_a_code_that_is_hidden_in_the_detail_is_found(run, monkeypatch):
+    """A painter that tints by the quarter of the code, and writes the code into one corner."""
+    x = GREY.repeat(100, 1, 1, 1)
+
+    def painted(hidden):
+        def sample(x, z):
+            quarter = 2 * (z[:, 0] > 0) + (z[:, 1] > 0)
+            pictures = tinted(x[:, :1], quarter.long())
+            if hidden:
+                pictures[:, 0, 0, :2] = z / 10
+            return pictures
+
+        return sample
+
+    def read(pictures):
+        return 10 * pictures[:, 0, 0, :2]
+
+    monkeypatch.setattr(run.averaged, "encode", read)
+    monkeypatch.setattr(run.averaged, "sample", painted(hidden=True))
+    found = variety.hidden_codes(run, x)
+    assert found["as painted"] < 1e-5
+    assert min(found["in flat colour"], found["in pure hues"]) > 0.45
+    assert found["a hue allows"] == pytest.approx(0.473, abs=0.04)
+    monkeypatch.setattr(run.averaged, "sample", painted(hidden=False))
+    assert variety.hidden_codes(run, x)["as painted"] > 0.45
