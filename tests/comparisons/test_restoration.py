@@ -133,3 +133,48 @@ def test_the_stored_pictures_are_those_of_the_stored_run():
     found = restoration.pictures()
     assert list(found) == restoration.photographs()["kinds"]
     assert all(images.shape == (SHOWN, 3, 64, 64) for images in found.values())
+
+
+def test_a_thousandth_is_nearly_free_and_the_neighbour_pays_three_decibels():
+    def of(name, key):
+        return restoration.stored("weights", name, "numbers", "centre", key)
+
+    assert min(of("game 0.001", "sharpness")) > max(of("L2 alone", "sharpness"))
+    assert min(of("game 0.001", "read")) > max(of("L2 alone", "read"))
+    assert (
+        abs(
+            restoration.mean("weights", "game 0.001", "numbers", "centre", "PSNR")
+            - restoration.mean("weights", "L2 alone", "numbers", "centre", "PSNR")
+        )
+        < 0.05
+    )
+    assert restoration.gain("L2 alone", "nearest neighbour") == pytest.approx(3.01, abs=0.25)
+
+
+def test_between_a_hundredth_and_three_hundredths_a_value_pays():
+    def of(share):
+        return restoration.stored("squares", f"game {share}", "numbers", "off grey")
+
+    assert max(of(0.0) + of(0.001)) < 0.15
+    assert 0.2 < min(of(0.01)) <= max(of(0.01)) < 0.5
+    assert min(of(0.03) + of(0.1)) > 0.9
+
+
+def test_trained_on_the_centre_other_holes_are_filled_worse_than_by_one_colour():
+    for kind in ("blocks", "regions"):
+        colour = restoration.baselines(kind)["mean colour"]["PSNR"]
+        near = restoration.baselines(kind)["nearest neighbour"]["PSNR"]
+        assert max(restoration.stored("weights", "game 0.001", "numbers", kind, "PSNR")) < colour
+        for trained in ("blocks", "regions"):
+            assert min(restoration.stored("kinds", trained, "numbers", kind, "PSNR")) > near + 1
+
+
+def test_the_probe_reads_trained_encoders_better_than_untrained_ones():
+    def of(*source):
+        return restoration.stored(*source, "features", "trained")
+
+    fresh = restoration.stored("weights", "L2 alone", "features", "untrained")
+    centre = of("weights", "game 0.001")
+    elsewhere = of("kinds", "blocks") + of("kinds", "regions")
+    assert min(elsewhere) > max(centre) > min(centre) > max(fresh) + 0.04
+    assert max(restoration.stored("weights", "L2 alone", "features", "pixels")) < min(fresh)
