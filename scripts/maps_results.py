@@ -4,9 +4,9 @@
     python scripts/maps_results.py --verify   # repeat one run of each table, and compare
     python scripts/maps_results.py --adopt    # after a change that changed no number
 
-The numbers go to `gan_lessons/results/maps.json` after every run, the pictures of seed 0 to a
-sheet for each task beside it; all of them take about half an hour on one core. MNIST is needed;
-elsewhere the script stops and says so.
+The numbers go to `gan_lessons/results/maps.json` after every run, with some pictures of seed 0; all
+of them take about half an hour on one core. MNIST is needed; elsewhere the script stops and says
+so.
 """
 
 import sys
@@ -16,8 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gan_lessons.comparisons import maps, photographs
-from gan_lessons.files import replacing
+from gan_lessons.comparisons import maps
+from gan_lessons.evaluation.translations import translate
 from gan_lessons.results.making import Job, Makers, command_line, only_mnist, plain
 
 FILE = Path(__file__).resolve().parent.parent / "gan_lessons" / "results" / "maps.json"
@@ -47,28 +47,15 @@ def games(task: str) -> Iterator[Job]:
         for name, entry in maps.ENTRIES.items():
 
             def make(name=name, seed=seed):
+                test = data_of(task, "test")
                 run = maps.play(name, maps.config(name), data_of(task, "train"), seed)
-                numbers = maps.measure(run, task, data_of(task, "test"))
-                return [{"updates": run.steps, "numbers": numbers}]
+                row = {"updates": run.steps, "numbers": maps.measure(run, task, test)}
+                if seed == 0:
+                    row["strip"] = maps.strip(translate(run, maps.shown(task, test)["input"]))
+                return [row]
 
-            sources = (entry.module, maps.data, maps.measure)
+            sources = (entry.module, maps.data, maps.measure, maps.shown)
             yield Job(task, name, seed, plain(maps.config(name)), make, sources)
-
-
-def sheets(folder: Path) -> Iterator[Job]:
-    """The pictures of all translators with seed 0, one sheet for each task, in `folder`."""
-    for task in maps.TASKS:
-
-        def make(task=task):
-            train, test = data_of(task, "train"), data_of(task, "test")
-            runs = {name: maps.play(name, maps.config(name), train) for name in maps.ENTRIES}
-            shown = maps.pictures(runs, task, test)
-            with replacing(folder / maps.SHEETS[task]) as fresh:
-                photographs.sheet(shown).save(fresh, "WEBP", quality=90, method=6)
-            return [{"kinds": list(shown)}]
-
-        sources = (*modules(), maps.data, maps.pictures)
-        yield Job("sheets", task, 0, settings(), make, sources)
 
 
 def baselines() -> Iterator[Job]:
@@ -76,10 +63,15 @@ def baselines() -> Iterator[Job]:
     for task in maps.TASKS:
 
         def make(task=task):
-            found = maps.baselines(task, data_of(task, "train"), data_of(task, "test"))
-            return [{"what": what, "numbers": numbers} for what, numbers in found.items()]
+            test = data_of(task, "test")
+            found = maps.baselines(task, data_of(task, "train"), test)
+            strips = maps.shown(task, test)
+            return [
+                *({"what": what, "numbers": numbers} for what, numbers in found.items()),
+                *({"what": what, "strip": maps.strip(row)} for what, row in strips.items()),
+            ]
 
-        yield Job("baselines", task, 0, {}, make, (maps.baselines, maps.data))
+        yield Job("baselines", task, 0, {}, make, (maps.baselines, maps.data, maps.shown))
 
 
 def time_jobs() -> Iterator[Job]:
@@ -91,16 +83,15 @@ def time_jobs() -> Iterator[Job]:
     yield Job("time", "one step", 0, settings(), make, (*modules(), maps.step_seconds))
 
 
-def makers(path: Path = FILE) -> Makers:
-    """The tables of the file `path` and the jobs of each; sheets of pictures go beside it."""
+def makers() -> Makers:
+    """The tables of the file, and the jobs of each."""
     tasks = {task: partial(games, task) for task in maps.TASKS}
-    tables = {"baselines": baselines, "time": time_jobs, "sheets": partial(sheets, path.parent)}
-    return tasks | tables
+    return tasks | {"baselines": baselines, "time": time_jobs}
 
 
 def main(arguments: list[str] | None = None, path: Path = FILE) -> int:
     """The command line; returns the exit status."""
-    return command_line(__doc__.partition("\n")[0], makers(path), path, arguments)
+    return command_line(__doc__.partition("\n")[0], makers(), path, arguments)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,18 @@
 Digits in two colours have one right answer for each input, digits in hues have four. Who is told
 which pairs belong together, who two piles of pictures only, and what do they make of it? What is
 compared, and how one run is made and measured; `scripts/maps_results.py` makes all runs, and writes
-`gan_lessons/results/maps.json` and a sheet of pictures.
+`gan_lessons/results/maps.json`, which holds the numbers and some pictures.
 """
 
+import base64
+import io
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 
 from gan_lessons.comparisons.photographs import SHOWN
@@ -27,6 +32,7 @@ from gan_lessons.data.hues import digits_in_hues
 from gan_lessons.data.made import redrawn
 from gan_lessons.evaluation import variety
 from gan_lessons.evaluation.translations import Numbers, translate
+from gan_lessons.figures import to_uint8
 from gan_lessons.metrics import conditional_accuracy
 from gan_lessons.training import Run, fit, preset
 from gan_lessons.translation import bicyclegan, cyclegan, discogan, dualgan, pix2pix, pixelda
@@ -34,7 +40,6 @@ from gan_lessons.translation import bicyclegan, cyclegan, discogan, dualgan, pix
 SEEDS = (0, 1, 2)
 UPDATES = 300  # of the translators
 TASKS = ("one answer", "four answers")
-SHEETS = {"one answer": "maps_one.webp", "four answers": "maps_four.webp"}
 SHOWN_OF = {  # what is measured of each task
     "one answer": ("L1", "kept"),
     "four answers": ("hues hit", "diversity", "error", "distance"),
@@ -122,18 +127,43 @@ def _shown(found: Numbers) -> Numbers:
     return {key: found[key] for key in SHOWN_OF["four answers"]}
 
 
-def pictures(runs: dict[str, Run], task: str, test: Sets) -> dict[str, Tensor]:
-    """`SHOWN` inputs, what each run makes of them, and the true ones.
+def shown(task: str, test: Sets) -> dict[str, Tensor]:
+    """The `SHOWN` inputs of the pictures, and what is right for them.
 
     Where four answers are right, the input is one digit all along, and the truth all its answers.
     """
     x = test[PAIRS].inputs.floats(slice(SHOWN)).cpu()
-    truth = test[PAIRS].targets.floats(slice(SHOWN)).cpu()
-    if task == "four answers":
-        x = x[:1].expand_as(x)
-        truth = variety.right_answers(x[:1])[0].repeat(SHOWN // 4, 1, 1, 1)
-    made = {name: translate(run, x) for name, run in runs.items()}
-    return {"input": x, **made, "truth": truth}
+    if task == "one answer":
+        return {"input": x, "truth": test[PAIRS].targets.floats(slice(SHOWN)).cpu()}
+    answers = variety.right_answers(x[:1])[0]
+    return {"input": x[:1].expand_as(x), "truth": answers.repeat(SHOWN // len(answers), 1, 1, 1)}
+
+
+def strip(images: Tensor) -> str:
+    """Images beside each other as one WebP picture, in letters, so that JSON can hold it."""
+    picture = Image.fromarray(np.concatenate(list(to_uint8(images)), axis=1))
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=90, method=6)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def images_of(strip: str) -> Tensor:
+    """What `strip` has put away: `SHOWN` images, bytes (n, 3, H, W)."""
+    with Image.open(io.BytesIO(base64.b64decode(strip))) as picture:
+        pixels = torch.from_numpy(np.array(picture.convert("RGB")))
+    return torch.stack(pixels.chunk(SHOWN, dim=1)).permute(0, 3, 1, 2)
+
+
+def pictures(tables: dict[str, Any], task: str) -> dict[str, Tensor]:
+    """The stored pictures of a task: the input, what each translator makes of it, the truth."""
+    strips = {
+        row["what"]: row["strip"]
+        for row in tables["baselines"]
+        if row["name"] == task and "strip" in row
+    }
+    made = {row["name"]: row["strip"] for row in tables[task] if "strip" in row}
+    rows = {"input": strips["input"]} | {name: made[name] for name in ENTRIES}
+    return {name: images_of(row) for name, row in (rows | {"truth": strips["truth"]}).items()}
 
 
 def step_seconds(sets: Sets) -> dict[str, float]:
