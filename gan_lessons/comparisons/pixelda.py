@@ -6,7 +6,6 @@ their labels choose nothing. `scripts/pixelda_results.py` makes all runs and wri
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from gan_lessons.data import Adaptation, Batch, TensorData, mnist_to_mnist_m, mnist_to_usps
 from gan_lessons.evaluation.domains import accuracy
-from gan_lessons.foundations.gan import discriminator_loss
 from gan_lessons.latent.acgan import class_loss
 from gan_lessons.model import Model
 from gan_lessons.networks.domains import Classifier
@@ -29,7 +27,6 @@ DOMAINS: dict[str, Callable[..., Adaptation]] = {
 }
 FLOOR, CEILING = "source only", "target supervised"
 WAYS = (FLOOR, "PixelDA", CEILING)
-CONTROLS = ("T learns from adapted images only", "G has no task")
 LOOKS, LAST = 20, 5  # how often a run is measured, and how many of the last looks are averaged
 
 
@@ -52,37 +49,17 @@ class Reader(Model):
         return {"task_loss": loss}
 
 
-class AdaptedOnly(PixelDA):
-    """T learns from adapted images alone: nothing tells it what the classes were at first."""
-
-    def discriminator_step(self, source: Tensor, labels: Tensor, target: Tensor) -> dict:
-        adapted = self.generator(source, self.noise(len(source))).detach()
-        game = discriminator_loss(self.discriminator(target), self.discriminator(adapted))
-        task = class_loss(self.classifier(adapted), labels)
-        update(self.discriminator_optimizer, game + task)
-        return {"discriminator_loss": game, "task_loss": task}
-
-
-def config(way: str = "PixelDA") -> Config:
-    """The preset of the session's budget; half of its steps for a control."""
-    chosen = preset(None, PRESETS)
-    if way in CONTROLS:
-        weight = 0.0 if way == CONTROLS[1] else chosen.task_weight
-        chosen = replace(chosen, steps=chosen.steps // 2, task_weight=weight)
-    return chosen
+def config() -> Config:
+    """The preset of the session's budget."""
+    return preset(None, PRESETS)
 
 
 def play(way: str, config: Config, data: Adaptation, test: Adaptation, seed: int = 0) -> Run:
-    """Train in one of `WAYS` or `CONTROLS`, and look again and again how T reads the target's test.
-
-    There are `LOOKS` looks in the steps of the preset, so that a shorter run has fewer of them.
-    """
+    """Train in one of `WAYS`, and look `LOOKS` times how well T reads the target's test images."""
     players: dict[str, tuple[type[Model], TensorData | Adaptation]] = {
         FLOOR: (Reader, data.source),
         "PixelDA": (PixelDA, data),
         CEILING: (Reader, data.target),
-        CONTROLS[0]: (AdaptedOnly, data),
-        CONTROLS[1]: (PixelDA, data),
     }
     if way not in players:
         raise ValueError(f"There is no way {way!r}; choose one of {', '.join(players)}.")
@@ -91,7 +68,7 @@ def play(way: str, config: Config, data: Adaptation, test: Adaptation, seed: int
         return {"target": accuracy(run.model.classifier, test.target)}
 
     model, given = players[way]
-    every = max(1, preset(None, PRESETS).steps // LOOKS)
+    every = max(1, config.steps // LOOKS)
     options: dict[str, Any] = {"monitor": look, "monitor_every": every, "snapshots": 0}
     return fit(model, config, given, seed=seed, progress=False, **options)
 
@@ -110,9 +87,3 @@ def measure(run: Run, test: Adaptation) -> dict[str, Any]:
         "steps": run.monitored["step"],
         "curve": run.monitored["target"],
     }
-
-
-def until(row: dict[str, Any], steps: int) -> float:
-    """The mean of the last looks at a stored run when it had done so many steps."""
-    seen = [a for step, a in zip(row["steps"], row["curve"], strict=True) if step <= steps]
-    return fmean(seen[-LAST:])
