@@ -60,13 +60,6 @@ def kinds() -> Iterator[Job]:
             yield job("kinds", kind, seed, config, restoration.measure)
 
 
-def borders() -> Iterator[Job]:
-    """The paper's weights without the border of known pixels, every seed."""
-    for seed in restoration.SEEDS:
-        config = replace(restoration.config("game 0.001"), overlap=0)
-        yield job("borders", "without a border", seed, config, restoration.measure)
-
-
 def baseline_jobs() -> Iterator[Job]:
     """What needs no training, for every kind of hole."""
     for kind in restoration.MASKS:
@@ -126,7 +119,6 @@ def makers(path: Path = FILE) -> Makers:
         "sweep": sweep,
         "weights": weights,
         "kinds": kinds,
-        "borders": borders,
         "baselines": baseline_jobs,
         "squares": square_jobs,
         "photographs": partial(photograph_jobs, path.parent),

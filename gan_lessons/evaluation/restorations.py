@@ -17,7 +17,9 @@ from gan_lessons.training import Run
 Numbers = dict[str, float]
 
 
-def holes(test: TensorData, n: int = 1000, kind: str = "centre", share: float = 0.5, seed: int = 0):
+def holes(
+    test: TensorData, n: int = 1000, kind: str = "centre", share: float = 0.5, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     """The first `n` pictures of `test` and a mask of a kind for each, (x, m), on the CPU.
 
     The masks are drawn with `seed`: all models get the same.
