@@ -21,6 +21,7 @@ SCRIPTS = (
     "began_results",
     "adaptation_results",
     "cycles_results",
+    "restoration_results",
     "pixelda_results",
 )
 
