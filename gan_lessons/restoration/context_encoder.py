@@ -34,8 +34,8 @@ class Config(Settings):
     hole: float = 0.5  # side of the hole in the centre, as a share of the picture's
     fill: tuple[float, ...] = ()  # what is in the hole, a number a channel; the data's mean if ()
     adversarial_weight: float = 0.001  # lambda, of the discriminator's opinion; 0 leaves it out
-    overlap: int = field(default=2, metadata={"least": 0})  # width of the known border that …
-    overlap_weight: float = 10.0  # … is predicted, too, and counts so much, against 1 in the hole
+    overlap: int = field(default=2, metadata={"least": 0})  # width of a border of known pixels
+    overlap_weight: float = 10.0  # of that border in the reconstruction; 1 in the hole
     rate_ratio: float = 10.0  # the generator's learning rate by the discriminator's
     steps: int = 1500  # updates of each player
 
