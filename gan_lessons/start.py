@@ -10,7 +10,7 @@ from gan_lessons.messages import say
 PACKAGE = Path(__file__).parent
 # A variant is a module in the folder of its part; the other chapters are about shared modules.
 PARTS = ("foundations", "objectives", "latent", "translation", "restoration", "growing")
-NO_MODULE = ("foundations/metrics", "objectives/gallery", "latent/codes")
+NO_MODULE = ("foundations/metrics", "objectives/gallery", "latent/codes", "translation/maps")
 # Used where `timings.json` has no measured time. The presets are designed for these.
 PLANNED = {
     "smoke": "a few seconds of training",

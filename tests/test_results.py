@@ -23,6 +23,8 @@ SCRIPTS = (
     "cycles_results",
     "restoration_results",
     "pixelda_results",
+    "variety_results",
+    "maps_results",
 )
 
 

@@ -18,6 +18,7 @@ TESTS = {
     "foundations/metrics": ["metrics"],
     "objectives/gallery": ["comparisons/test_objectives.py"],
     "latent/codes": ["comparisons/test_latent.py"],
+    "translation/maps": ["comparisons/test_maps.py"],
 }
 
 

@@ -225,6 +225,7 @@ def _line(job: Job, row: Row) -> str:
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in row.items()
         if key not in ("settings", "sources", "name")
+        and not (isinstance(value, str) and len(value) > 200)  # a picture
     )
     settings = row["settings"]
     choices = "".join(f", {key} {settings[key]}" for key in job.apart if key in settings)

@@ -23,6 +23,7 @@ SHARED_MODULES = {  # chapters without a variant module
     "foundations/metrics": PACKAGE / "metrics",
     "objectives/gallery": PACKAGE / "comparisons" / "objectives.py",
     "latent/codes": PACKAGE / "comparisons" / "latent.py",
+    "translation/maps": PACKAGE / "comparisons" / "maps.py",
 }
 
 
