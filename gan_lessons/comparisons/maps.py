@@ -154,6 +154,12 @@ def images_of(strip: str) -> Tensor:
     return torch.stack(pixels.chunk(SHOWN, dim=1)).permute(0, 3, 1, 2)
 
 
+def numbers(tables: dict[str, Any], task: str, name: str) -> list[Numbers]:
+    """The stored numbers of a translator on a task, in the order of the seeds."""
+    found = [row for row in tables[task] if row["name"] == name]
+    return [row["numbers"] for row in sorted(found, key=lambda row: row["seed"])]
+
+
 def pictures(tables: dict[str, Any], task: str) -> dict[str, Tensor]:
     """The stored pictures of a task: the input, what each translator makes of it, the truth."""
     strips = {

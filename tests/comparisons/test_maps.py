@@ -111,6 +111,8 @@ def test_the_file_has_every_run(task, name):
     rows = [row for row in load("maps")[task] if row["name"] == name]
     assert sorted(row["seed"] for row in rows) == list(maps.SEEDS)
     assert {row["updates"] for row in rows} == {maps.UPDATES}
+    rows.sort(key=lambda row: row["seed"])
+    assert maps.numbers(load("maps"), task, name) == [row["numbers"] for row in rows]
 
 
 @tasks
