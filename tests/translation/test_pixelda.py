@@ -85,7 +85,7 @@ def pixelda_sum(game, task, content, beta, gamma):
 
 @oracle(
     "PIXELDA-FLOOR",
-    r"\min_t\, C(\operatorname{softmax}(t), y) = \ln (e + K - 1) - 1",
+    r"\inf_t\, C(\operatorname{softmax}(t), y) = \ln (e + K - 1) - 1",
 )
 def pixelda_floor(classes):
     """By minimising over the logits, of which all but one are equal."""
