@@ -8,16 +8,13 @@ compared, and how one run is made and measured; `scripts/maps_results.py` makes 
 
 import base64
 import io
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
-from gan_lessons.comparisons.photographs import SHOWN
+from gan_lessons.comparisons.photographs import SHOWN, cut_sheet, sheet
 from gan_lessons.comparisons.sweeps import seconds_in_turns
 from gan_lessons.data import (
     Adaptation,
@@ -32,7 +29,6 @@ from gan_lessons.data.hues import digits_in_hues
 from gan_lessons.data.made import redrawn
 from gan_lessons.evaluation import variety
 from gan_lessons.evaluation.translations import Numbers, translate
-from gan_lessons.figures import to_uint8
 from gan_lessons.metrics import conditional_accuracy
 from gan_lessons.training import Run, fit, preset
 from gan_lessons.translation import bicyclegan, cyclegan, discogan, dualgan, pix2pix, pixelda
@@ -53,20 +49,18 @@ class Entry:
     module: ModuleType
     model: type
     told: str
-    answers: str  # how many it gives to one input
     rate: float  # of all its players
-    settings: dict[str, Any] = field(default_factory=dict)  # that differ from the preset
 
 
 PAIRS, PILES, LABELS = "pairs", "two piles", "two piles, labels of one"
 Sets = dict[str, Any]  # what a task is, for each that a translator may be told
 ENTRIES = {
-    "pix2pix": Entry(pix2pix, pix2pix.Pix2Pix, PAIRS, "one", 5e-4),
-    "BicycleGAN": Entry(bicyclegan, bicyclegan.BicycleGAN, PAIRS, "one for each code", 2e-3),
-    "CycleGAN": Entry(cyclegan, cyclegan.CycleGAN, PILES, "one", 2e-4),
-    "DiscoGAN": Entry(discogan, discogan.DiscoGAN, PILES, "one", 5e-4),
-    "DualGAN": Entry(dualgan, dualgan.DualGAN, PILES, "one", 1e-3),
-    "PixelDA": Entry(pixelda, pixelda.PixelDA, LABELS, "one for each noise", 2e-3),
+    "pix2pix": Entry(pix2pix, pix2pix.Pix2Pix, PAIRS, 5e-4),
+    "BicycleGAN": Entry(bicyclegan, bicyclegan.BicycleGAN, PAIRS, 2e-3),
+    "CycleGAN": Entry(cyclegan, cyclegan.CycleGAN, PILES, 2e-4),
+    "DiscoGAN": Entry(discogan, discogan.DiscoGAN, PILES, 5e-4),
+    "DualGAN": Entry(dualgan, dualgan.DualGAN, PILES, 1e-3),
+    "PixelDA": Entry(pixelda, pixelda.PixelDA, LABELS, 2e-3),
 }
 
 
@@ -87,7 +81,7 @@ def config(name: str) -> Any:
     entry = ENTRIES[name]
     chosen = preset(None, entry.module.PRESETS)
     updates = min(UPDATES, chosen.steps)
-    return replace(chosen, steps=updates, learning_rate=entry.rate, **entry.settings)
+    return replace(chosen, steps=updates, learning_rate=entry.rate)
 
 
 def play(name: str, config: Any, sets: Sets, seed: int = 0) -> Run:
@@ -141,17 +135,14 @@ def shown(task: str, test: Sets) -> dict[str, Tensor]:
 
 def strip(images: Tensor) -> str:
     """Images beside each other as one WebP picture, in letters, so that JSON can hold it."""
-    picture = Image.fromarray(np.concatenate(list(to_uint8(images)), axis=1))
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", quality=90, method=6)
+    sheet({"": images}).save(buffer, "WEBP", quality=90, method=6)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def images_of(strip: str) -> Tensor:
     """What `strip` has put away: `SHOWN` images, bytes (n, 3, H, W)."""
-    with Image.open(io.BytesIO(base64.b64decode(strip))) as picture:
-        pixels = torch.from_numpy(np.array(picture.convert("RGB")))
-    return torch.stack(pixels.chunk(SHOWN, dim=1)).permute(0, 3, 1, 2)
+    return cut_sheet(io.BytesIO(base64.b64decode(strip)), [""])[""]
 
 
 def numbers(tables: dict[str, Any], task: str, name: str) -> list[Numbers]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -163,7 +163,7 @@ SETS = {
 
 
 def sheet(pictures: dict[str, Tensor]) -> Image.Image:
-    """One row for each kind, pictures beside each other without gaps; undone by `read_sheet`."""
+    """One row for each kind, pictures beside each other without gaps; undone by `cut_sheet`."""
     rows = [np.concatenate(list(to_uint8(images)), axis=1) for images in pictures.values()]
     return Image.fromarray(np.concatenate(rows))
 
@@ -177,8 +177,13 @@ def pictures(name: str) -> dict[str, Tensor]:
 
 
 def read_sheet(file: str, kinds: Sequence[str]) -> dict[str, Tensor]:
-    """The rows of a stored `sheet`, `SHOWN` pictures of each kind: bytes (n, 3, H, W)."""
-    with Image.open(str(files(results) / file)) as stored:
+    """The rows of a `sheet` that is stored beside the results, as `cut_sheet` gives them."""
+    return cut_sheet(str(files(results) / file), kinds)
+
+
+def cut_sheet(file: str | IO[bytes], kinds: Sequence[str]) -> dict[str, Tensor]:
+    """The rows of a `sheet`, `SHOWN` pictures of each kind: bytes (n, 3, H, W)."""
+    with Image.open(file) as stored:
         pixels = torch.from_numpy(np.array(stored.convert("RGB")))
     rows = pixels.chunk(len(kinds))
     return {

@@ -28,7 +28,7 @@ def seconds_in_turns(
     `data` are those of all, or those of each by its name.
     """
     device = pick_device()
-    given = data if isinstance(data, dict) else dict.fromkeys(players, data)
+    given = data if isinstance(data, dict) else dict.fromkeys(players, data.to(device))
     given = {name: of_one.to(device) for name, of_one in given.items()}
     with own_randomness(device, 0):
         models = {

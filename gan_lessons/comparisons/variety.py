@@ -28,8 +28,7 @@ SHOWN = ("distance", "hues hit", "distance to uniform", "diversity", "error")
 class ShownToTheEncoder(bicyclegan.BicycleGAN):
     """The code that is read again moves E, too, so that both may agree on a secret sign."""
 
-    def read_again(self, random: Tensor) -> Tensor:
-        return self.encoder(random)[0]
+    read_again = bicyclegan.CLRGAN.read_again
 
 
 class PulledToTheTarget(bicyclegan.BicycleGAN):
